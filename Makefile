@@ -1,0 +1,31 @@
+# Two commands matter: `make run` trains a small DALL·E mini and draws; `make test` checks everything.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: run test install lab lint clean
+
+run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pictures: about 12 minutes on two cores
+	$(BIN)/minidalle run --preset cpu
+
+test: $(INSTALLED)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+install: $(INSTALLED)  ## the virtual environment, with pinned versions
+
+lab: $(INSTALLED)  ## JupyterLab on the lessons
+	$(BIN)/jupyter lab
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## the virtual environment and the caches of tools; never your runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[course,dev]'
+	@touch $(INSTALLED)

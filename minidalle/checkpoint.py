@@ -1,0 +1,128 @@
+"""Files that are either whole or not there: safetensors for numbers, JSON for words, each written atomically."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class CheckpointError(RuntimeError):
+    """A file that could not be written, or that is not what it should be. Its message names the file."""
+
+
+def atomic_write(path: Path, content: bytes | str | Callable[[Path], None]) -> None:
+    """Write a file so that a reader, a crash or a full disk sees the old file or the new one, never half of one.
+
+    Args:
+        path: the file; its folder is made if need be.
+        content: what to write, or a function that writes it to the path that it is given.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written; the old file, if any, is untouched.
+    """
+    path = Path(path)
+    handle, draft = -1, ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        _fill(handle, Path(draft), content)
+        os.chmod(draft, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.replace(draft, path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if draft and os.path.exists(draft):
+            os.unlink(draft)
+
+
+def _fill(handle: int, draft: Path, content: bytes | str | Callable[[Path], None]) -> None:
+    with os.fdopen(handle, "wb") as file:
+        if not callable(content):
+            file.write(content.encode() if isinstance(content, str) else content)
+    if callable(content):
+        content(draft)
+    with open(draft, "rb+") as file:
+        os.fsync(file.fileno())  # a rename must not become durable before the bytes it names
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors by name to one safetensors file, atomically. Any device; read back on the CPU."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    atomic_write(path, safetensors.torch.save(whole, dict(metadata or {})))
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or no safetensors file.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write JSON, atomically and indented, as a person would want to read it."""
+    atomic_write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        CheckpointError: the file is missing, or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return f"{type(error).__name__}: {error}"
+
+
+def save_model(path: Path, module: nn.Module, config: Any) -> None:
+    """Write a module's weights and its config (a flat dataclass) to one file that describes itself."""
+    save_tensors(path, module.state_dict(), {"config": json.dumps(asdict(config))})
+
+
+def load_model(path: Path, build: Callable[..., Model]) -> Model:
+    """Read what `save_model` wrote; the model is in eval mode, on the CPU.
+
+    Args:
+        path: the file.
+        build: makes the untrained model from the config's fields, by name.
+
+    Raises:
+        CheckpointError: the file is damaged, or does not hold this kind of model. Every name that is missing or
+            unexpected is listed.
+    """
+    tensors = load_tensors(path)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            config = json.loads((file.metadata() or {})["config"])
+        model = build(**config)
+        model.load_state_dict(tensors, strict=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not hold such a model: {_reason(error)}") from error
+    return model.eval()

@@ -1,0 +1,37 @@
+"""Captioned pictures: the bundled emoji, folders of one's own, their splits, and batches of them."""
+
+from typing import TYPE_CHECKING
+
+from minidalle.lazy import lazy
+
+if TYPE_CHECKING:
+    from minidalle.data.batches import batch_rows as batch_rows
+    from minidalle.data.batches import rank_slice as rank_slice
+    from minidalle.data.duplicates import find_duplicates as find_duplicates
+    from minidalle.data.emoji import emoji_pictures as emoji_pictures
+    from minidalle.data.folder import picture_folder as picture_folder
+    from minidalle.data.names import parse_name as parse_name
+    from minidalle.data.partition import load_partition as load_partition
+    from minidalle.data.pictures import CaptionedPictures as CaptionedPictures
+    from minidalle.data.render import UnreadablePicture as UnreadablePicture
+    from minidalle.data.render import render_svg as render_svg
+    from minidalle.data.render import to_rgb as to_rgb
+    from minidalle.data.splits import assign_splits as assign_splits
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "assign_splits": "splits",
+        "batch_rows": "batches",
+        "CaptionedPictures": "pictures",
+        "emoji_pictures": "emoji",
+        "find_duplicates": "duplicates",
+        "load_partition": "partition",
+        "parse_name": "names",
+        "picture_folder": "folder",
+        "rank_slice": "batches",
+        "render_svg": "render",
+        "to_rgb": "render",
+        "UnreadablePicture": "render",
+    },
+)

@@ -1,0 +1,84 @@
+"""Captioned pictures: what every source of data gives, and all that training asks of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from minidalle.errors import require
+
+
+class Skipped(NamedTuple):
+    """A row that was left out, by the name its owner knows it by, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionedPictures:
+    """R captioned pictures, each in one split.
+
+    Args:
+        captions: R captions, none of them blank.
+        pictures: uint8 [R, S, S, 3]; may be a read-only memory map.
+        splits: R names of splits, such as `train` and `dev`.
+        columns: what else is known of the rows, R strings each: `key`, `style`, `role`, `gender`, `tone`, …
+        skipped: the rows that were left out: they are in none of the above.
+    """
+
+    captions: list[str]
+    pictures: np.ndarray
+    splits: np.ndarray
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+
+    def __post_init__(self) -> None:
+        rows, size = len(self.captions), self.size
+        shape = self.pictures.shape
+        require(shape == (rows, size, size, 3), "pictures", shape, f"[{rows}, S, S, 3]")
+        require(self.pictures.dtype == np.uint8, "pictures", self.pictures.dtype, "uint8")
+        for name, column in {"splits": self.splits, **self.columns}.items():
+            require(len(column) == rows, name, f"{len(column)} rows", f"{rows}, one for each caption")
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def size(self) -> int:
+        """S, the side of the pictures in pixels."""
+        return self.pictures.shape[1]
+
+    @property
+    def toned(self) -> np.ndarray:
+        """bool [R], the rows whose captions name a skin tone."""
+        return self.columns["tone"] != "" if "tone" in self.columns else np.zeros(len(self), bool)
+
+    def rows(self, split: str) -> np.ndarray:
+        """The rows of a split, ascending, int64.
+
+        Raises:
+            InvalidValue: there is no such split here.
+        """
+        known = sorted(set(self.splits.tolist()))
+        require(split in known, "split", split, f"one of {', '.join(known) or 'none: there are no rows'}")
+        return np.flatnonzero(self.splits == split)
+
+    def named(self, rows: np.ndarray) -> str:
+        """Words that name some rows to a person: the first captions, and how many there are."""
+        first = "; ".join(f"row {row}: {self.captions[row]}" for row in rows[:4])
+        return f"{first}{' …' if len(rows) > 4 else ''} ({len(rows)} rows)"
+
+    def summary(self) -> str:
+        """One line for a log: how many pictures, and which rows were left out."""
+        line = f"{len(self):,} pictures of {self.size}×{self.size}"
+        if not self.skipped:
+            return line
+        named = "; ".join(f"{name}: {reason}" for name, reason in self.skipped[:3])
+        return f"{line}; {len(self.skipped):,} skipped ({named}{'; …' if len(self.skipped) > 3 else ''})"
+
+
+def is_blank(caption: str | None) -> bool:
+    """Whether a caption says nothing."""
+    return caption is None or not caption.strip()

@@ -1,0 +1,125 @@
+"""The whole idea on one screen: caption → text tokens → image tokens → picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minidalle.bart import Bart, BartConfig
+from minidalle.checkpoint import CheckpointError, load_model, save_model
+from minidalle.errors import require
+from minidalle.sampling import NextLogits, generate_tokens, guide, picture_noise
+from minidalle.sampling_config import SamplingConfig
+from minidalle.tokenization import Tokenizer
+from minidalle.vqgan import VQGAN, VQGANConfig
+
+
+class TextToImage:
+    """A tokenizer, a BART and a VQGAN that together draw captions.
+
+    Args:
+        tokenizer: captions ↔ text tokens.
+        vqgan: pictures ↔ image tokens.
+        bart: text tokens → image tokens.
+
+    Raises:
+        InvalidValue: the three do not fit each other.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, vqgan: VQGAN, bart: Bart) -> None:
+        fits = (bart.config.image_codes, bart.config.image_length) == (vqgan.config.codes, vqgan.config.tokens)
+        expected = f"the VQGAN's {vqgan.config.codes} codes and {vqgan.config.tokens} tokens"
+        require(fits, "bart codes, tokens", (bart.config.image_codes, bart.config.image_length), expected)
+        room = bart.config.text_vocab
+        require(tokenizer.vocab_size <= room, "tokenizer vocab_size", tokenizer.vocab_size, f"at most {room} (BART's)")
+        self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
+
+    def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:
+        """Draw a picture per caption.
+
+        Args:
+            captions: B of them.
+            seeds: one per picture; the same caption, seed and sampling give the same picture in any batch.
+            sampling: temperature, filters and guidance.
+
+        Returns:
+            Pictures, float [B, 3, H, W] in [0, 1].
+        """
+        text, mask = self.encode_text(captions)
+        return self.decode_image(self.predict(text, mask, seeds, sampling or SamplingConfig()))
+
+    def encode_text(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Captions → text tokens, long [B, T], and their mask, bool [B, T] (True = a real token)."""
+        text, mask = self.tokenizer.encode_batch(captions)
+        return text.to(self.device), mask.to(self.device)
+
+    @torch.inference_mode()
+    def predict(self, text: Tensor, mask: Tensor, seeds: Sequence[int], sampling: SamplingConfig) -> Tensor:
+        """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
+        require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
+        noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes)
+        next_logits = self._next_logits(text, mask, sampling.guidance)
+        return generate_tokens(next_logits, noise.to(self.device), sampling)
+
+    @torch.inference_mode()
+    def decode_image(self, tokens: Tensor) -> Tensor:
+        """Image tokens [B, N] → pictures, float [B, 3, H, W] in [0, 1]."""
+        return self.vqgan.decode(tokens)
+
+    def _next_logits(self, text: Tensor, mask: Tensor, guidance: float) -> NextLogits:
+        """The BART with its cache, as the decoding loop wants it. With guidance, each caption's empty twin is in the batch."""
+        guided = guidance != 1
+        if guided:
+            null_text, null_mask = self.encode_text([""])
+            text = torch.cat([text, null_text.expand_as(text)])
+            mask = torch.cat([mask, null_mask.expand_as(mask)])
+        cache = self.bart.start(text, mask)
+        start = torch.full((len(text),), self.bart.config.start_token, device=self.device)
+
+        def next_logits(prefix: Tensor) -> Tensor:
+            if prefix.shape[1] == 0:
+                newest = start
+            else:
+                newest = prefix[:, -1].repeat(2) if guided else prefix[:, -1]
+            logits = self.bart.step(newest, cache)
+            return guide(*logits.chunk(2), guidance) if guided else logits
+
+        return next_logits
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return next(self.bart.parameters()).device
+
+    def to(self, device: torch.device) -> "TextToImage":
+        """Move the models."""
+        self.vqgan.to(device)
+        self.bart.to(device)
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write the three parts to a folder that `load` reads."""
+        self.tokenizer.save(folder / "tokenizer")
+        save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config)
+        save_model(folder / "bart.safetensors", self.bart, self.bart.config)
+
+
+def load(run: Path | str, device: torch.device | str = "cpu") -> TextToImage:
+    """Read a trained pipeline from the folder of a run.
+
+    Args:
+        run: holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`.
+        device: where to put the models.
+
+    Raises:
+        CheckpointError: a part is missing or damaged.
+    """
+    run = Path(run)
+    parts = ("tokenizer", "vqgan.safetensors", "bart.safetensors")
+    missing = [name for name in parts if not (run / name).exists()]
+    if missing:
+        raise CheckpointError(f"{run} is not a finished run: it has no {' and no '.join(missing)}")
+    vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
+    bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)))
+    return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan, bart).to(torch.device(device))

@@ -1,0 +1,123 @@
+"""Named sizes: the shape of every part and how it is trained, from a test's toy to the published models."""
+
+from dataclasses import dataclass, replace
+
+from minidalle.bart.config import BartConfig
+from minidalle.sampling_config import SamplingConfig
+from minidalle.tokenization.config import TokenizerConfig
+from minidalle.training.config import BartTraining, TrainingConfig, VQGANTraining
+from minidalle.vqgan.config import VQGANConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Everything that a run needs to know. The picture size is the VQGAN's."""
+
+    tokenizer: TokenizerConfig
+    vqgan: VQGANConfig
+    bart: BartConfig
+    training: TrainingConfig
+    sampling: SamplingConfig
+
+
+SMALL_VQGAN = VQGANConfig(
+    image_size=32, patch=2, channels=48, multipliers=(1, 2), encoder_blocks=(1, 1), decoder_blocks=(1, 2),
+    attention_sizes=(), middle=False, groups=0, refinement=12, latent_width=32, code_width=32,
+    codes=512, ema_decay=0.98, restart_below=0.03,
+)  # fmt: skip
+
+SMALL_BART = BartConfig(
+    text_vocab=1024, text_length=32, image_codes=512, image_length=64,
+    width=192, heads=3, hidden=768, encoder_layers=2, decoder_layers=3,
+)  # fmt: skip
+
+TINY = Preset(
+    tokenizer=TokenizerConfig(vocab_size=400, text_length=24),
+    vqgan=replace(SMALL_VQGAN, image_size=16, channels=16, decoder_blocks=(1, 1), code_width=8, codes=64),
+    bart=replace(SMALL_BART, text_vocab=400, text_length=24, image_codes=64, image_length=16,
+                 width=32, heads=2, hidden=64, encoder_layers=1, decoder_layers=1, draft_width=8),
+    training=TrainingConfig(
+        vqgan=VQGANTraining(steps=60, batch_size=16, learning_rate=3e-3, warmup=5, unquantized=20, average=0.9,
+                            discriminator_start=30, discriminator_warmup=10, checkpoint_every=20),
+        bart=BartTraining(steps=60, batch_size=16, learning_rate=3e-3, warmup=5, average=0.9,
+                          token_noise=0.2, draft_steps=10, checkpoint_every=20),
+    ),
+    sampling=SamplingConfig(temperature=0.5, guidance=2.0),
+)  # fmt: skip
+"""Seconds, for tests: everything that can be switched on is."""
+
+BASELINE = Preset(
+    tokenizer=TokenizerConfig(vocab_size=1024, text_length=32),
+    vqgan=SMALL_VQGAN,
+    bart=SMALL_BART,
+    training=TrainingConfig(
+        vqgan=VQGANTraining(steps=1560, batch_size=32, learning_rate=3e-3, clip=1.0),
+        bart=BartTraining(steps=1160, batch_size=64, learning_rate=2e-3, optimizer="muon", muon_learning_rate=0.02,
+                          hold=0.4, decay="linear", thin_toned=False),
+    ),
+    sampling=SamplingConfig(temperature=0.5, guidance=2.0),
+)  # fmt: skip
+"""The plain small recipe: what every other one has to beat."""
+
+CPU = replace(
+    BASELINE,
+    tokenizer=TokenizerConfig(vocab_size=4096, text_length=32),
+    bart=replace(SMALL_BART, text_vocab=4096, draft_width=32),
+    training=replace(
+        BASELINE.training,
+        bart=replace(BASELINE.training.bart, token_noise=0.24, average=0.99),
+    ),
+    sampling=SamplingConfig(temperature=0.3, guidance=1.5),
+)
+"""A laptop: two cores and a quarter of an hour."""
+
+GPU = replace(
+    CPU,
+    vqgan=replace(SMALL_VQGAN, image_size=64, channels=96, encoder_blocks=(2, 2), decoder_blocks=(2, 3), codes=1024),
+    bart=replace(CPU.bart, image_codes=1024, image_length=256, width=384, heads=6, hidden=1536,
+                 encoder_layers=4, decoder_layers=8, dropout=0.1),
+    training=replace(
+        CPU.training,
+        vqgan=VQGANTraining(steps=8000, batch_size=64, learning_rate=2e-3, average=0.999, checkpoint_every=1000,
+                            discriminator_start=6000, discriminator_warmup=500),
+        bart=BartTraining(steps=8000, batch_size=128, learning_rate=1e-3, hold=0.4, decay="linear", average=0.999,
+                          token_noise=0.24, weight_decay=0.05, warmup=200, checkpoint_every=1000, thin_toned=False),
+    ),
+)  # fmt: skip
+"""One GPU: pictures of 64 × 64."""
+
+DALLE_MINI = Preset(
+    tokenizer=TokenizerConfig(vocab_size=50264, text_length=64, normalizer="published"),
+    vqgan=VQGANConfig(),
+    bart=BartConfig(
+        text_vocab=50264, text_length=64, image_codes=16384, image_length=256, width=1024, heads=16, hidden=2730,
+        encoder_layers=12, decoder_layers=12, norm="normformer", embedding_norm=True, scale_before_linear=False,
+        glu=True, positions="absolute",
+    ),
+    training=TrainingConfig(
+        vqgan=VQGANTraining(steps=1_000_000, batch_size=64, learning_rate=4.5e-6, unquantized=0,
+                            discriminator_start=250_000, thin_toned=False),
+        bart=BartTraining(steps=300_000, batch_size=448, learning_rate=1e-4, warmup=2000, hold=0.9,
+                          thin_toned=False, checkpoint_every=5000),
+    ),
+    sampling=SamplingConfig(guidance=10.0),
+)  # fmt: skip
+"""The published DALL·E mini (2021), with the f16-16384 VQGAN: for its weights, not for a laptop's training."""
+
+DALLE_MEGA = replace(
+    DALLE_MINI,
+    tokenizer=replace(DALLE_MINI.tokenizer, vocab_size=50272),
+    bart=replace(DALLE_MINI.bart, text_vocab=50272, image_extra=32, width=2048, heads=32, hidden=4096,
+                 encoder_layers=24, decoder_layers=24),
+    training=replace(DALLE_MINI.training, bart=replace(DALLE_MINI.training.bart, batch_size=4224, warmup=10_000)),
+)  # fmt: skip
+"""The published DALL·E mega (2022)."""
+
+PRESETS = {
+    "tiny": TINY,
+    "baseline": BASELINE,
+    "cpu": CPU,
+    "gpu": GPU,
+    "dalle-mini": DALLE_MINI,
+    "dalle-mega": DALLE_MEGA,
+}

@@ -1,0 +1,68 @@
+"""What every room needs to run: streams of randomness, a device, a precision, a view of a module's weights."""
+
+import hashlib
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from minidalle.errors import require
+
+Weights = dict[str, Any]
+"""Parameters by name, nested as the modules are: `weights["query"]["bias"]` is a tensor."""
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def stream_seed(seed: int, *stream: int | str) -> int:
+    """A 63-bit seed that depends on `seed` and the whole name of a stream, and on nothing else.
+
+    Two streams with different names are independent, so a draw that is added to one never moves another:
+    `stream_seed(0, "dropout", 17)` is the same before and after a resume.
+    """
+    name = "/".join([str(seed), *(f"{type(part).__name__}:{part}" for part in stream)])
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def generator(seed: int, *stream: int | str) -> torch.Generator:
+    """A torch generator (on the CPU) for one stream; see `stream_seed`."""
+    return torch.Generator().manual_seed(stream_seed(seed, *stream))
+
+
+def numpy_generator(seed: int, *stream: int | str) -> np.random.Generator:
+    """A NumPy generator for one stream; see `stream_seed`."""
+    return np.random.default_rng(stream_seed(seed, *stream))
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device to run on: `auto` takes a CUDA GPU, then Apple's, then the CPU.
+
+    Raises:
+        InvalidValue: `name` is no device, or one that this machine does not have.
+    """
+    found = ["cpu"]
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    found += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))] if torch.cuda.is_available() else []
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if kind in found)
+    require(name in found, "device", name, f"auto or one of {', '.join(found)}")
+    return torch.device(name)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """The mixed-precision context of `precision`: `bf16` autocasts matrix products, `fp32` does nothing."""
+    require(precision in PRECISIONS, "precision", precision, f"one of {', '.join(PRECISIONS)}")
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def weights_of(module: nn.Module) -> Weights:
+    """A module's parameters and buffers as nested dicts, for the pure functions that take weights.
+
+    The tensors are the module's own, not copies; an entry that is None (a layer without bias) is left out.
+    """
+    own = {**module._parameters, **module._buffers}
+    weights: Weights = {name: tensor for name, tensor in own.items() if tensor is not None}
+    weights |= {name: weights_of(child) for name, child in module.named_children()}
+    return weights

@@ -1,0 +1,33 @@
+"""The exponential moving average of the weights: a steadier model than the last step's, for the price of a copy."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+
+class Average:
+    """A copy of a model whose parameters follow the trained ones slowly; buffers are copied as they are.
+
+    The decay starts low and rises to `decay`, so that the first, random weights are soon forgotten:
+    after n updates it is min(decay, (1 + n) / (10 + n)).
+
+    Args:
+        model: what is trained.
+        decay: in [0, 1); 0 follows at once.
+
+    Attributes:
+        model: the steady copy, in eval mode.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.model = deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, updates: int) -> None:
+        """Move towards the trained weights; `updates` counts the earlier calls."""
+        decay = min(self.decay, (1 + updates) / (10 + updates))
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+        for steady, newest in zip(self.model.buffers(), model.buffers(), strict=True):
+            steady.copy_(newest)

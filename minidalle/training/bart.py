@@ -1,0 +1,187 @@
+"""How the BART is trained: each image token from the caption and the tokens before it."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
+from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.pictures import CaptionedPictures
+from minidalle.data.pixels import sheet, to_pixels
+from minidalle.data.tokens import TokenizedPictures
+from minidalle.pipeline import TextToImage
+from minidalle.runtime import autocast, generator, stream_seed
+from minidalle.sampling_config import SamplingConfig
+from minidalle.training.averaging import Average
+from minidalle.training.config import BartTraining
+from minidalle.training.distributed import Ranks
+from minidalle.training.optimizers import Optimizers
+from minidalle.training.snapshots import below, flatten
+
+
+class BartObjective(nn.Module):
+    """The losses as one module, so that DDP sees every use of the weights."""
+
+    def __init__(self, bart: Bart, draft_cells: int) -> None:
+        super().__init__()
+        self.bart = bart
+        self.draft_cells = draft_cells
+
+    def forward(self, text: Tensor, mask: Tensor, image_in: Tensor, image: Tensor, colors: Tensor, drafting: bool
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """The losses of a batch, by name.
+
+        Args:
+            text: long [B, T].
+            mask: bool [B, T].
+            image_in: long [B, N], the decoder's input.
+            image: long [B, N], the targets.
+            colors: float [B, N, 3], the cells' mean colors.
+            drafting: leave the decoder out, and ask the draft for some cells' tokens instead.
+
+        Returns:
+            `nats` or `draft_nats` per token, and `draft_mse` if the model has a draft.
+        """
+        memory = self.bart.encode(text, mask)
+        if not self.bart.config.draft_width:
+            return {"nats": sequence_loss(self.bart.decode(memory, mask, image_in), image)}
+        draft = self.bart.draft(memory, mask)
+        color_loss = F.mse_loss(draft.colors.float(), colors)
+        if drafting:
+            cells = torch.randperm(image.shape[1], device=image.device)[: self.draft_cells]
+            logits = self.bart.draft_logits(draft.cells[:, cells])
+            return {"draft_nats": sequence_loss(logits, image[:, cells]), "draft_mse": color_loss}
+        logits = self.bart.decode(memory, mask, image_in, draft)
+        return {"nats": sequence_loss(logits, image), "draft_mse": color_loss}
+
+
+class BartStage:
+    """The BART's training, as the loop wants it.
+
+    Args:
+        config: its settings.
+        bart: the model, with its first weights.
+        pictures: the data set, for its splits and captions.
+        tokens: the same rows, encoded.
+        codec: a tokenizer and VQGAN to draw samples with; its own BART is not used.
+        seed: of every random draw.
+        ranks: this process among those that train together.
+    """
+
+    name = "bart"
+
+    def __init__(
+        self,
+        config: BartTraining,
+        bart: Bart,
+        pictures: CaptionedPictures,
+        tokens: TokenizedPictures,
+        codec: TextToImage,
+        seed: int,
+        ranks: Ranks,
+    ) -> None:
+        self.config, self.bart, self.pictures, self.tokens = config, bart, pictures, tokens
+        self.codec, self.seed, self.ranks = codec, seed, ranks
+        self.rows = pictures.rows("train")
+        self.thin = pictures.toned[self.rows] if config.thin_toned else None
+        self.device = next(bart.parameters()).device
+        self.null = tokens.text.new_tensor(codec.tokenizer.encode(""))
+        self.objective = ranks.share(BartObjective(bart, config.draft_cells), unused=config.draft_steps > 0)
+        self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
+        self.average = Average(bart, config.average)
+
+    def step(self, n: int) -> dict[str, float]:
+        """Take step `n`: one batch, shared by the ranks."""
+        torch.manual_seed(stream_seed(self.seed, "bart", n, self.ranks.rank))
+        self.bart.train()
+        batch = self._batch(n)
+        with autocast(self.device, self.config.precision):
+            losses = self.objective(*batch, n < self.config.draft_steps)
+        if n < self.config.draft_steps:
+            loss = losses["draft_nats"] + 4 * losses["draft_mse"]
+        else:
+            loss = losses["nats"] + self.config.draft_weight * losses.get("draft_mse", 0.0)
+        loss.backward()
+        norm = self.optimizers.clip()
+        rate = self.optimizers.step(n)
+        self.average.update(self.bart, n)
+        numbers = {"loss": loss.item(), **{name: value.item() for name, value in losses.items()}}
+        return {**self.ranks.mean(numbers), "gradient_norm": norm, "learning_rate": rate}
+
+    def batch_name(self, n: int) -> str:
+        """The first captions of the batch of step `n`, with their rows."""
+        return self.pictures.named(self._rows(n))
+
+    def evaluate(self) -> dict[str, float]:
+        """Nats per token on `dev`, of the averaged weights."""
+        rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
+        total = row_nats(self._steady, self.tokens, rows).sum(dtype=torch.float64)
+        total, count = self.ranks.sum(torch.stack([total, total.new_tensor(len(rows))])).tolist()
+        return {"dev_loss": total / count / self.tokens.image.shape[1]}
+
+    def sample(self) -> np.ndarray:
+        """Sixteen captions of `dev`: the real pictures above the drawn ones."""
+        rows = self.pictures.rows("dev")[:16]
+        pipeline = TextToImage(self.codec.tokenizer, self.codec.vqgan, self._steady)
+        sampling = SamplingConfig(temperature=0.5, guidance=2.0)
+        drawn = to_pixels(pipeline.draw([self.pictures.captions[row] for row in rows], range(len(rows)), sampling))
+        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=16, scale=2)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, averaged weights and optimizer state."""
+        return flatten(model=self.bart.state_dict(), average=self._steady.state_dict(),
+                       optimizer=self.optimizers.tensors())  # fmt: skip
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        self.bart.load_state_dict(below(tensors, "model"))
+        self._steady.load_state_dict(below(tensors, "average"))
+        self.optimizers.restore(below(tensors, "optimizer"))
+
+    @property
+    def _steady(self) -> Bart:
+        return self.average.model
+
+    def _rows(self, n: int) -> np.ndarray:
+        rows = batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
+        return rank_slice(rows, self.ranks.rank, self.ranks.size)
+
+    def _batch(self, n: int) -> tuple[Tensor, ...]:
+        """text, mask, image_in, image and colors of step `n`, with some captions dropped and some tokens replaced."""
+        chance = generator(self.seed, "bart batch", n, self.ranks.rank)
+        rows = torch.from_numpy(self._rows(n))
+        text, mask, image = self.tokens.text[rows], self.tokens.text_mask[rows], self.tokens.image[rows]
+        null_text, null_mask = torch.zeros_like(text[0]), torch.zeros_like(mask[0])
+        null_text[: len(self.null)], null_mask[: len(self.null)] = self.null, True
+        keep = torch.rand(len(rows), generator=chance) >= self.config.caption_dropout
+        text, mask = drop_captions(text, mask, null_text, null_mask, keep)
+        longest = int(mask.sum(1).max())
+        rate = self.config.token_noise * torch.rand(len(rows), 1, generator=chance)
+        replace = torch.rand(image.shape, generator=chance) < rate
+        image_in = shift_right(corrupt_tokens(image, image.roll(1, 0), replace), self.bart.config.start_token)
+        batch = (text[:, :longest], mask[:, :longest], image_in, image, self.tokens.colors[rows])
+        return tuple(part.to(self.device) for part in batch)
+
+
+@torch.no_grad()
+def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, batch_size: int = 128) -> Tensor:
+    """How surprised a BART is by whole pictures: the negative log-likelihood of each row's image tokens.
+
+    Args:
+        bart: in eval mode.
+        tokens: the data set.
+        rows: int64 [M], which of its rows.
+        batch_size: how many at a time.
+
+    Returns:
+        float [M], in nats per picture; divide by N for nats per token.
+    """
+    device, surprise = next(bart.parameters()).device, []
+    for part in torch.from_numpy(rows).split(batch_size):
+        mask = tokens.text_mask[part]
+        longest = int(mask.sum(1).max())
+        text, mask, image = (x.to(device) for x in (tokens.text[part, :longest], mask[:, :longest], tokens.image[part]))
+        logits = bart(text, mask, shift_right(image, bart.config.start_token))
+        surprise.append(F.cross_entropy(logits.float().transpose(1, 2), image, reduction="none").sum(1).cpu())
+    return torch.cat(surprise) if surprise else torch.zeros(0)

@@ -1,0 +1,113 @@
+"""How each part is trained: the settings of the loop, of the VQGAN's stage and of the BART's."""
+
+from dataclasses import dataclass
+
+from minidalle.errors import require
+from minidalle.vqgan.config import DiscriminatorConfig
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """What every stage of training has: its length, its optimizer, and how often it reports and saves.
+
+    `batch_size` counts the pictures of one step over all ranks; the `*_every` are steps. Every checkpoint is
+    evaluated on `dev`; the last `keep` and the best one stay.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str = "adamw"
+    muon_learning_rate: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    warmup: int = 50
+    hold: float = 0.0
+    decay: str = "cosine"
+    clip: float = 1.0
+    average: float = 0.0
+    precision: str = "bf16"
+    thin_toned: bool = True
+    log_every: int = 10
+    checkpoint_every: int = 250
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
+        require(self.muon_learning_rate > 0, "muon_learning_rate", self.muon_learning_rate, "more than 0")
+        require(self.optimizer in ("adamw", "muon"), "optimizer", self.optimizer, "adamw or muon")
+        require(self.decay in ("cosine", "linear"), "decay", self.decay, "cosine or linear")
+        require(0 <= self.warmup <= self.steps, "warmup", self.warmup, f"between 0 and steps={self.steps}")
+        require(0 <= self.hold <= 1, "hold", self.hold, "a share of the steps, between 0 and 1")
+        require(self.clip > 0, "clip", self.clip, "more than 0 (inf for no clipping)")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "at least 0")
+        require(0 <= self.average < 1, "average", self.average, "a decay in [0, 1); 0 averages nothing")
+        require(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
+
+
+@dataclass(frozen=True)
+class VQGANTraining(StageConfig):
+    """The VQGAN's stage.
+
+    The first `unquantized` steps train a plain autoencoder, so that k-means finds latents worth a codebook.
+    The discriminator learns from `discriminator_start` on and is heard `discriminator_warmup` steps later.
+    """
+
+    unquantized: int = 200
+    l1_weight: float = 1.0
+    mse_weight: float = 2.0
+    gradient_weight: float = 1.0
+    discriminator_start: int | None = None
+    discriminator_warmup: int = 100
+    discriminator_weight: float = 0.3
+    discriminator_learning_rate: float = 1e-3
+    discriminator: DiscriminatorConfig = DiscriminatorConfig(width=32, layers=2, groups=8)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.unquantized < self.steps, "unquantized", self.unquantized, f"between 0 and steps={self.steps}")
+        for name in ("l1_weight", "mse_weight", "gradient_weight", "discriminator_weight"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        start = self.discriminator_start
+        ok = start is None or start >= self.unquantized
+        require(ok, "discriminator_start", start, f"None, or at least unquantized={self.unquantized}")
+
+
+@dataclass(frozen=True)
+class BartTraining(StageConfig):
+    """The BART's stage.
+
+    `caption_dropout` is the share of captions replaced by the empty one, which guidance needs. `token_noise` is
+    the largest share of a picture's decoder-input tokens that are replaced by another picture's. For a model with
+    a draft: in the first `draft_steps` the encoder and the draft learn alone, and the draft is asked for the tokens
+    of `draft_cells` cells; after them its mean colors count `draft_weight`.
+    """
+
+    caption_dropout: float = 0.1
+    token_noise: float = 0.0
+    draft_weight: float = 1.0
+    draft_steps: int = 0
+    draft_cells: int = 12
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("caption_dropout", "token_noise"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a share in [0, 1)")
+        require(self.draft_weight >= 0, "draft_weight", self.draft_weight, "at least 0")
+        require(0 <= self.draft_steps < self.steps, "draft_steps", self.draft_steps, f"below steps={self.steps}")
+        require(self.draft_cells >= 1, "draft_cells", self.draft_cells, "at least 1")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The training of a whole preset. `ranks` is how many processes share each step; 0 leaves it to the machine."""
+
+    vqgan: VQGANTraining
+    bart: BartTraining
+    seed: int = 0
+    ranks: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.ranks >= 0, "ranks", self.ranks, "at least 0 (0: as many as pay on this machine)")

@@ -1,0 +1,148 @@
+"""Several processes that train one model: ranks, what they say to each other, and how they are started."""
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class RankFailed(RuntimeError):
+    """One of the processes of a training ended before the others. Its message says which, and what it said."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together. A process alone is rank 0 of 1 and talks to nobody."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that writes files and reports."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks, in place; every rank gets the same bits."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """The mean over all ranks of every number (each rank must give the same names)."""
+        if self.size == 1:
+            return values
+        total = self.sum(torch.tensor(list(values.values()), dtype=torch.float64)) / self.size
+        return dict(zip(values, total.tolist(), strict=True))
+
+    def any(self, flag: bool) -> bool:
+        """Whether any rank says yes."""
+        return flag if self.size == 1 else bool(self.sum(torch.tensor(float(flag))).item())
+
+    def wait(self) -> None:
+        """Return when every rank has come this far."""
+        if self.size > 1:
+            dist.barrier()
+
+    def share(self, module: nn.Module, unused: bool = False) -> nn.Module:
+        """The module with its gradients averaged over the ranks in every backward pass (torch's own DDP).
+
+        Args:
+            module: whose parameters are the same on all ranks.
+            unused: whether some steps use only some of them.
+        """
+        if self.size == 1:
+            return module
+        return DistributedDataParallel(module, find_unused_parameters=unused)
+
+
+def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) -> None:
+    """Run `work(ranks, *arguments)` in `size` processes at once; this process is rank 0.
+
+    Each rank gets its share of the cores. `work` and the arguments are pickled, so `work` is a plain function
+    of a module. The other ranks leave Ctrl-C to rank 0, and end when it ends. What is given by keyword goes to
+    rank 0 alone.
+
+    Raises:
+        RankFailed: another rank ended early. What rank 0 raises itself comes through as it is.
+    """
+    if size == 1:
+        return work(Ranks(), *arguments, **first)
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="minidalle-") as meeting:
+        context = torch.multiprocessing.get_context("spawn")
+        others = [
+            context.Process(target=_other_rank, args=(meeting, rank, size, work, arguments), daemon=True)
+            for rank in range(1, size)
+        ]
+        try:
+            for process in others:
+                process.start()
+            _join(meeting, 0, size)
+            work(Ranks(0, size), *arguments, **first)
+            dist.barrier()
+        except RuntimeError as error:  # gloo's own errors say only that a connection was lost
+            raise _explain(error, others, Path(meeting)) from error
+        finally:
+            _leave(others)
+            torch.set_num_threads(threads)
+    return None
+
+
+def _join(meeting: str, rank: int, size: int) -> None:
+    torch.set_num_threads(max(1, cores() // size))
+    place = Path(meeting, "store").as_posix().lstrip("/")
+    dist.init_process_group("gloo", init_method=f"file:///{place}", rank=rank, world_size=size)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ranks_that_pay(device: str) -> int:
+    """How many ranks train fastest here: two of one thread each beat one of two threads on a CPU with two cores."""
+    return 2 if device == "cpu" and cores() >= 2 else 1
+
+
+def _other_rank(meeting: str, rank: int, size: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdout = sys.stderr  # only rank 0 talks to the user
+    try:
+        _join(meeting, rank, size)
+        work(Ranks(rank, size), *arguments)
+        dist.barrier()
+    except BaseException:
+        Path(meeting, f"rank-{rank}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        os._exit(1)
+
+
+def _explain(error: RuntimeError, others: list[BaseProcess], meeting: Path) -> RuntimeError:
+    """Name the rank that ended, or give back the error if none did."""
+    for rank, process in enumerate(others, start=1):
+        process.join(timeout=2)
+        said = meeting / f"rank-{rank}.txt"
+        if process.exitcode not in (None, 0):
+            words = said.read_text(encoding="utf-8") if said.exists() else f"exit code {process.exitcode}"
+            return RankFailed(f"rank {rank} of {len(others) + 1} ended: {words.strip()}")
+    return error
+
+
+def _leave(others: list[BaseProcess]) -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    for process in others:
+        process.join(timeout=5)
+        if process.is_alive():
+            process.kill()

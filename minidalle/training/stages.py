@@ -1,0 +1,85 @@
+"""The three trainings of a run, each a function of the run's folder: what is finished is not done again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from minidalle.bart import Bart, BartConfig
+from minidalle.checkpoint import load_model, save_model
+from minidalle.data.pictures import CaptionedPictures
+from minidalle.data.tokens import tokenize
+from minidalle.pipeline import TextToImage
+from minidalle.runtime import stream_seed
+from minidalle.tokenization import Tokenizer, TokenizerConfig
+from minidalle.training.bart import BartStage
+from minidalle.training.config import TrainingConfig
+from minidalle.training.distributed import Ranks
+from minidalle.training.loop import Watch, train
+from minidalle.training.vqgan import VQGANStage
+from minidalle.vqgan import VQGAN, VQGANConfig
+
+Source = Callable[[], CaptionedPictures]
+"""Gives the data set. It is pickled for other ranks, so it is a function of a module or a partial of one."""
+
+
+def train_tokenizer(folder: Path, config: TokenizerConfig, source: Source) -> None:
+    """Learn a vocabulary from the captions of `train`; writes `folder/tokenizer`."""
+    pictures = source()
+    Tokenizer.train([pictures.captions[row] for row in pictures.rows("train")], config).save(folder / "tokenizer")
+
+
+def train_vqgan(
+    ranks: Ranks,
+    folder: Path,
+    config: VQGANConfig,
+    training: TrainingConfig,
+    source: Source,
+    device: str,
+    watch: Watch | None = None,
+) -> None:
+    """Train a VQGAN from its last checkpoint or its first weights; writes `folder/vqgan.safetensors`.
+
+    Args:
+        ranks: this process among those that train together.
+        folder: the run's.
+        config: the model's shape.
+        training: its settings; those of `vqgan` and the seed are used.
+        source: gives the pictures.
+        device: where to train.
+        watch: called after every step.
+    """
+    torch.manual_seed(stream_seed(training.seed, "vqgan weights"))
+    stage = VQGANStage(training.vqgan, VQGAN(config).to(device), source(), training.seed, ranks)
+    train(stage, training.vqgan, folder / "training" / "vqgan", ranks, watch)
+    if ranks.first:
+        save_model(folder / "vqgan.safetensors", stage.average.model, config)
+
+
+def train_bart(
+    ranks: Ranks,
+    folder: Path,
+    config: BartConfig,
+    training: TrainingConfig,
+    source: Source,
+    device: str,
+    watch: Watch | None = None,
+) -> None:
+    """Train a BART on the tokens of the run's tokenizer and VQGAN; writes `folder/bart.safetensors`.
+
+    The arguments are those of `train_vqgan`.
+
+    Raises:
+        CheckpointError: the run has no tokenizer or VQGAN yet.
+    """
+    torch.manual_seed(stream_seed(training.seed, "bart weights"))
+    bart = Bart(config).to(device)
+    tokenizer = Tokenizer.load(folder / "tokenizer")
+    vqgan = load_model(folder / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields))).to(device)
+    pictures = source()
+    tokens = tokenize(pictures.captions, pictures.pictures, tokenizer.encode_batch, vqgan.encode, torch.device(device))
+    codec = TextToImage(tokenizer, vqgan, bart)
+    stage = BartStage(training.bart, bart, pictures, tokens, codec, training.seed, ranks)
+    train(stage, training.bart, folder / "training" / "bart", ranks, watch)
+    if ranks.first:
+        save_model(folder / "bart.safetensors", stage.average.model, config)

@@ -1,0 +1,167 @@
+"""How the VQGAN is trained: reconstruct pictures through a codebook, and later convince a discriminator."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.pictures import CaptionedPictures
+from minidalle.data.pixels import sheet, to_floats, to_pixels
+from minidalle.runtime import autocast, generator, stream_seed
+from minidalle.training.adversary import Adversary
+from minidalle.training.averaging import Average
+from minidalle.training.config import VQGANTraining
+from minidalle.training.distributed import Ranks
+from minidalle.training.optimizers import Optimizers
+from minidalle.training.snapshots import below, flatten
+from minidalle.vqgan import VQGAN, VQGANOutput
+from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
+from minidalle.vqgan.quantizer import code_statistics, usage_of_counts
+
+KMEANS_PICTURES = 512  # that the codebook starts from: 32 k latents at 64 tokens each
+RESTART_CANDIDATES = 256  # latents of each rank that dead codes may restart at
+
+
+class VQGANStage:
+    """The VQGAN's training, as the loop wants it.
+
+    Args:
+        config: its settings.
+        vqgan: the model, with its first weights.
+        pictures: the data set.
+        seed: of every random draw.
+        ranks: this process among those that train together.
+    """
+
+    name = "vqgan"
+
+    def __init__(self, config: VQGANTraining, vqgan: VQGAN, pictures: CaptionedPictures, seed: int, ranks: Ranks):
+        self.config, self.vqgan, self.pictures, self.seed, self.ranks = config, vqgan, pictures, seed, ranks
+        self.rows = pictures.rows("train")
+        self.thin = pictures.toned[self.rows] if config.thin_toned else None
+        self.device = next(vqgan.parameters()).device
+        self.vqgan.to(memory_format=torch.channels_last)
+        self.weights = LossWeights(config.l1_weight, config.mse_weight, config.gradient_weight)
+        self.shared = ranks.share(vqgan)
+        self.optimizers = Optimizers(vqgan, config)
+        self.average = Average(vqgan, config.average)
+        self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None
+        self.counts = torch.zeros(vqgan.config.codes, device=self.device)  # how often this epoch used each code
+        self.usage: tuple[float, ...] = ()  # of the last whole epoch
+
+    def step(self, n: int) -> dict[str, float]:
+        """Take step `n`: one batch, shared by the ranks."""
+        torch.manual_seed(stream_seed(self.seed, "vqgan", n, self.ranks.rank))
+        self.vqgan.train()
+        if n == self.config.unquantized:
+            self._start_codebook(n)
+        pictures = self._load(self._rows(n))
+        with autocast(self.device, self.config.precision):
+            output = self.shared(pictures, n >= self.config.unquantized)
+        reconstructed = output.pictures.float()
+        reconstruction = reconstruction_loss(reconstructed, pictures, self.weights)
+        loss = reconstruction + output.commitment
+        numbers = {"loss": loss.item(), "commitment": output.commitment.item()}
+        numbers["psnr"] = psnr(reconstructed.detach().clamp(0, 1), pictures).clamp(max=100).mean().item()
+        if self.adversary:
+            opinion, said = self.adversary.judge(n, pictures, reconstructed, reconstruction, self.vqgan.last_layer)
+            loss, numbers = loss + opinion, numbers | said
+        loss.backward()
+        norm = self.optimizers.clip()
+        rate = self.optimizers.step(n)
+        restarted = self._follow(n, output) if n >= self.config.unquantized else 0
+        self.average.update(self.vqgan, n)
+        numbers = {**self.ranks.mean(numbers), "gradient_norm": norm, "learning_rate": rate, "restarted": restarted}
+        return {**numbers, **self._usage(n)}
+
+    def batch_name(self, n: int) -> str:
+        """The first captions of the batch of step `n`, with their rows."""
+        return self.pictures.named(self._rows(n))
+
+    def evaluate(self) -> dict[str, float]:
+        """How well the averaged weights reconstruct `dev`."""
+        rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
+        total = torch.zeros(3, dtype=torch.float64, device=self.device)
+        for part in np.array_split(rows, -(-len(rows) // 64)):
+            pictures = self._load(part)
+            drawn = reconstruct(self._steady, pictures)
+            loss = reconstruction_loss(drawn, pictures, self.weights)
+            decibels = psnr(drawn, pictures).clamp(max=100).sum()  # a perfect picture would be infinitely good
+            total += torch.stack([loss * len(part), decibels, loss.new_tensor(len(part))]).double()
+        loss_sum, decibels, count = self.ranks.sum(total).tolist()
+        return {"dev_loss": loss_sum / count, "dev_psnr": decibels / count}
+
+    def sample(self) -> np.ndarray:
+        """Sixteen pictures of `dev`, above their reconstructions."""
+        rows = self.pictures.rows("dev")[:16]
+        drawn = to_pixels(reconstruct(self._steady, self._load(rows)))
+        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=16, scale=2)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, averaged weights, optimizer state, the epoch's code counts, and the discriminator's."""
+        adversary = self.adversary.tensors() if self.adversary else {}
+        return flatten(model=self.vqgan.state_dict(), average=self._steady.state_dict(), adversary=adversary,
+                       optimizer=self.optimizers.tensors(),
+                       epoch={"counts": self.counts, "usage": torch.tensor(self.usage)})  # fmt: skip
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        self.vqgan.load_state_dict(below(tensors, "model"))
+        self._steady.load_state_dict(below(tensors, "average"))
+        self.optimizers.restore(below(tensors, "optimizer"))
+        epoch = below(tensors, "epoch")
+        self.counts.copy_(epoch["counts"])
+        self.usage = tuple(epoch["usage"].tolist())
+        if self.adversary:
+            self.adversary.restore(below(tensors, "adversary"))
+
+    @property
+    def _steady(self) -> VQGAN:
+        return self.average.model
+
+    def _rows(self, n: int) -> np.ndarray:
+        rows = batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
+        return rank_slice(rows, self.ranks.rank, self.ranks.size)
+
+    def _load(self, rows: np.ndarray) -> Tensor:
+        return to_floats(self.pictures.pictures[rows], self.device)
+
+    @torch.no_grad()
+    def _start_codebook(self, n: int) -> None:
+        """k-means over the latents of a few hundred pictures. Every rank does all of it, and so gets the same codes."""
+        chance = generator(self.seed, "codebook")
+        pictures = torch.randperm(len(self.rows), generator=chance)[:KMEANS_PICTURES]
+        latents = self.vqgan.latents(self._load(self.rows[pictures.numpy()])).flatten(0, 1)
+        order = torch.randperm(len(latents), generator=chance).to(self.device)
+        self.vqgan.quantize.initialize(latents, order)
+
+    @torch.no_grad()
+    def _follow(self, n: int, output: VQGANOutput) -> int:
+        """Let an EMA codebook follow the latents of all ranks; returns how many codes were restarted."""
+        codes = self.vqgan.config.codes
+        counts, sums = code_statistics(output.latents, output.tokens, codes)
+        self.counts += self.ranks.sum(counts)
+        if not self.vqgan.config.ema_decay:
+            return 0
+        latents = output.latents.detach().flatten(0, 1)
+        chosen = torch.randperm(len(latents), device=latents.device)[:RESTART_CANDIDATES]
+        candidates = latents.new_zeros(self.ranks.size, len(chosen), latents.shape[1])
+        candidates[self.ranks.rank] = latents[chosen]
+        self.ranks.sum(sums)
+        candidates = self.ranks.sum(candidates).flatten(0, 1)
+        order = torch.randperm(len(candidates), generator=generator(self.seed, "restart", n)).to(self.device)
+        return self.vqgan.quantize.update(counts, sums, candidates, order)
+
+    def _usage(self, n: int) -> dict[str, float]:
+        """Codes used over the last whole epoch, and their perplexity; counts begin anew with each epoch."""
+        size = self.config.batch_size
+        if (n + 1) * size // len(self.rows) > n * size // len(self.rows):
+            self.usage = usage_of_counts(self.counts)
+            self.counts.zero_()
+        return dict(zip(("codes_used", "perplexity"), self.usage, strict=False))
+
+
+@torch.no_grad()
+def reconstruct(vqgan: VQGAN, pictures: Tensor) -> Tensor:
+    """Pictures [B, 3, H, W] through tokens and back, clamped to [0, 1]."""
+    return vqgan.decode(vqgan.encode(pictures))

@@ -1,0 +1,113 @@
+"""How a reconstruction is judged: pixels, edges, and a discriminator's opinion."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each picture in decibels: −10 log10 of its mean squared error.
+
+    Args:
+        pictures: [B, 3, H, W] in [0, 1].
+        targets: [B, 3, H, W] in [0, 1].
+
+    Returns:
+        [B]; infinite where a picture equals its target.
+    """
+    return -10 * (pictures - targets).square().flatten(1).mean(dim=1).log10()
+
+
+def gradient_loss(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """How far the edges of the pictures are from the edges of the targets, fine ones and coarse ones.
+
+    An edge is the difference of two neighboring pixels. The mean absolute error of the horizontal ones and
+    that of the vertical ones are added, and averaged over scales, each half as fine as the one before it. It
+    is a perceptual term that needs no pretrained network.
+
+    Args:
+        pictures: [B, 3, H, W], whose sides are at least 2^scales.
+        targets: [B, 3, H, W].
+        scales: how many scales.
+
+    Returns:
+        A scalar. Source: Mathieu et al. 2016, "Deep multi-scale video prediction", section 3.3.
+    """
+    error = pictures - targets  # the edges of a difference are the difference of the edges
+    total = error.new_zeros(())
+    for scale in range(scales):
+        error = F.avg_pool2d(error, 2) if scale else error
+        total = total + error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return total / scales
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part of `reconstruction_loss` counts."""
+
+    l1: float = 1.0
+    mse: float = 2.0
+    gradient: float = 1.0
+
+
+def reconstruction_loss(pictures: Tensor, targets: Tensor, weights: LossWeights) -> Tensor:
+    """Weighted sum of the absolute error, the squared error and the `gradient_loss`.
+
+    The absolute error alone washes out saturated colors: it forgives a few large errors. The squared one
+    does not.
+
+    Args:
+        pictures: [B, 3, H, W].
+        targets: [B, 3, H, W].
+        weights: of the three parts.
+
+    Returns:
+        A scalar.
+    """
+    return (
+        weights.l1 * F.l1_loss(pictures, targets)
+        + weights.mse * F.mse_loss(pictures, targets)
+        + weights.gradient * gradient_loss(pictures, targets)
+    )
+
+
+def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What the discriminator minimizes: real logits above 1, fake ones below −1; beyond that is no gain.
+
+    Args:
+        real: logits of real pictures, any shape.
+        fake: logits of reconstructions, any shape, without a gradient to the generator.
+
+    Returns:
+        A scalar, (mean max(0, 1 − real) + mean max(0, 1 + fake)) / 2. Source: Lim and Ye 2017,
+        "Geometric GAN", section 3; halved as in the code of Esser et al. 2021.
+    """
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """What the generator minimizes: the discriminator should take its pictures for real.
+
+    Args:
+        fake: logits of reconstructions, any shape, with a gradient to the generator.
+
+    Returns:
+        A scalar, the mean of −fake. Source: Lim and Ye 2017, section 3.
+    """
+    return -fake.mean()
+
+
+def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """The weight that makes the discriminator's pull on the decoder as strong as the reconstruction's.
+
+    Args:
+        rec_grad: gradient of the reconstruction loss with respect to `VQGAN.last_layer`.
+        gan_grad: gradient of the generator loss with respect to the same weight.
+        clamp: the largest weight.
+
+    Returns:
+        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`, a scalar without gradient.
+        Source: Esser et al. 2021, equation 7; 1e-4 and the clamp are from its code.
+    """
+    return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp).detach()

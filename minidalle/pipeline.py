@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
-from minidalle.checkpoint import CheckpointError, load_model, save_model
+from minidalle.checkpoint import load_model, save_model
 from minidalle.errors import require
 from minidalle.sampling import NextLogits, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
@@ -83,7 +83,10 @@ class TextToImage:
             else:
                 newest = prefix[:, -1].repeat(2) if guided else prefix[:, -1]
             logits = self.bart.step(newest, cache)
-            return guide(*logits.chunk(2), guidance) if guided else logits
+            if not guided:
+                return logits
+            conditional, unconditional = logits.chunk(2)
+            return guide(conditional, unconditional, guidance)
 
         return next_logits
 
@@ -113,13 +116,12 @@ def load(run: Path | str, device: torch.device | str = "cpu") -> TextToImage:
         device: where to put the models.
 
     Raises:
-        CheckpointError: a part is missing or damaged.
+        InvalidValue: the folder does not have all three.
+        CheckpointError: a part is damaged.
     """
     run = Path(run)
-    parts = ("tokenizer", "vqgan.safetensors", "bart.safetensors")
-    missing = [name for name in parts if not (run / name).exists()]
-    if missing:
-        raise CheckpointError(f"{run} is not a finished run: it has no {' and no '.join(missing)}")
+    missing = [name for name in ("tokenizer", "vqgan.safetensors", "bart.safetensors") if not (run / name).exists()]
+    require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)))
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan, bart).to(torch.device(device))

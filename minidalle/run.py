@@ -1,7 +1,9 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -61,11 +63,13 @@ def run(
     say(_prepare(source))
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
-        train_tokenizer(folder, preset.tokenizer, source)
+        with _timed(folder, "tokenizer"):
+            train_tokenizer(folder, preset.tokenizer, source)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
-            launch(work, ranks, folder, config, preset.training, source, device, watch=watch)
+            with _timed(folder, name):
+                launch(work, ranks, folder, config, preset.training, source, device, watch=watch)
     if stages != STAGES:
         return None
     say("drawing held-out captions")
@@ -75,6 +79,19 @@ def run(
 def _prepare(source: Source) -> str:
     """Render the pictures before ranks start that would all do it; returns a line about them."""
     return source().summary()
+
+
+@contextmanager
+def _timed(folder: Path, stage: str) -> Iterator[None]:
+    """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        noted = load_json(folder / "run.json")
+        seconds = noted.setdefault("seconds", {})
+        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
+        save_json(folder / "run.json", noted)
 
 
 def _claim(folder: Path, preset: Preset, ranks: int) -> None:
@@ -90,7 +107,8 @@ def _claim(folder: Path, preset: Preset, ranks: int) -> None:
                            "or delete that folder to begin anew")  # fmt: skip
 
 
-def _differences(old: Any, new: Any, name: str = "") -> Any:
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    """Where two settings differ, in words."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))

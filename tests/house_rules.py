@@ -119,7 +119,8 @@ def captures(source: str) -> list[str]:
 def wrong_floors(modules: Mapping[str, str]) -> list[str]:
     """Rooms import downwards only, and every room has a floor."""
     edges = list(_imports(modules))
-    homeless = {_room(module) for module in [*modules, *dict(edges).values()]} - FLOOR_OF.keys()
+    named = {*modules, *(imported for _, imported in edges)}
+    homeless = {_room(module) for module in named} - FLOOR_OF.keys()
     complaints = [f"{room} has no floor" for room in sorted(homeless)]
     for module, imported in edges:
         here, there = _room(module), _room(imported)

@@ -95,6 +95,7 @@ def test_importing_does_nothing() -> None:
     modules = [module for module in MODULES if not module.endswith("__main__")]
     code = (
         "import importlib, random, sys, numpy, torch\n"
+        "import rich.style  # draws a random number as it is imported\n"
         "def state(): return (torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype(),\n"
         "    torch.random.get_rng_state().tolist(), random.getstate(), str(numpy.random.get_state()))\n"
         "before = state()\n"
@@ -192,7 +193,8 @@ BAD_FLOORS = {
     "next door": house(bart__model="from minidalle.vqgan.blocks import conv", vqgan__blocks=""),
     "next door, the room itself": house(bart__model="from minidalle.data import x", data__emoji=""),
     "to the roof": house(bart__model="from minidalle import load"),
-    "no floor": house(attic="import minidalle.errors", errors=""),
+    "no floor": house(attic=""),
+    "to no floor": house(cli="import minidalle.attic, minidalle.errors", errors=""),
 }
 
 

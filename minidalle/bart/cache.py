@@ -70,12 +70,10 @@ def cached_decoder_layer(weights: Weights, x: Tensor, cache: DecoderCache, index
     """
     branch, now = weights["attention"], cache.position
     entered = enter(branch, x)
-    keys, values = cache.within[index]
-    keys[:, :, now : now + 1] = split_heads(linear(branch["key"], entered), heads)
-    values[:, :, now : now + 1] = split_heads(linear(branch["value"], entered), heads)
-    x = join(
-        branch, x, cached_attention(branch, entered, keys[:, :, : now + 1], values[:, :, : now + 1], heads)
-    )
+    keys, values = (kept[:, :, : now + 1] for kept in cache.within[index])
+    keys[:, :, now:] = split_heads(linear(branch["key"], entered), heads)
+    values[:, :, now:] = split_heads(linear(branch["value"], entered), heads)
+    x = join(branch, x, cached_attention(branch, entered, keys, values, heads))
 
     branch = weights["cross_attention"]
     keys, values = cache.across[index]

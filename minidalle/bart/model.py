@@ -96,6 +96,8 @@ class Bart(nn.Module):
     def start(self, text: Tensor, text_mask: Tensor) -> DecoderCache:
         """Read captions once, and prepare to write their pictures token by token with `step`.
 
+        Without gradients; meant for a model in `eval` mode, since nothing is dropped in `step`'s layers.
+
         Args:
             text: long [B, T].
             text_mask: bool [B, T].
@@ -155,4 +157,5 @@ class Bart(nn.Module):
             positions = tables["weight"][self.config.position_offset :]
         if not self.config.draft_width:
             return positions
-        return positions + (draft or self.draft(memory, mask)).additions
+        draft = self.draft(memory, mask) if draft is None else draft
+        return positions + draft.additions

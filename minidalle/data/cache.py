@@ -99,7 +99,7 @@ def _read(path: Path, rows: int, size: int) -> Rendered | None:
     try:
         pictures = np.load(path, mmap_mode="r", allow_pickle=False)
         skipped = [Skipped(*row) for row in load_json(path.with_suffix(".json"))]
-    except (OSError, ValueError, TypeError, CheckpointError):
+    except (OSError, EOFError, ValueError, TypeError, CheckpointError):
         return None
     whole = pictures.shape == (rows - len(skipped), size, size, 3) and pictures.dtype == np.uint8
     return (pictures, skipped) if whole else None

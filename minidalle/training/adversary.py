@@ -56,8 +56,10 @@ class Adversary:
         self.discriminator.requires_grad_(False)
         opinion = generator_loss(self.discriminator(reconstructed))
         self.discriminator.requires_grad_(True)
-        pull = [torch.autograd.grad(loss, last_layer, retain_graph=True)[0] for loss in (reconstruction, opinion)]
-        weight = self.ranks.sum(adaptive_weight(*pull)) / self.ranks.size
+        pixels_pull, opinion_pull = (
+            torch.autograd.grad(loss, last_layer, retain_graph=True)[0] for loss in (reconstruction, opinion)
+        )
+        weight = self.ranks.sum(adaptive_weight(pixels_pull, opinion_pull)) / self.ranks.size
         numbers |= {"generator_loss": opinion.item(), "adaptive_weight": weight.item()}
         return self.config.discriminator_weight * weight * opinion, numbers
 
@@ -72,7 +74,8 @@ class Adversary:
 
     def _learn(self, n: int, real: Tensor, fake: Tensor) -> float:
         verdicts = self.shared(torch.cat([real, fake]))
-        loss = hinge_loss(*verdicts.chunk(2))
+        of_real, of_fake = verdicts.chunk(2)
+        loss = hinge_loss(of_real, of_fake)
         loss.backward()
         self.optimizers.clip()
         self.optimizers.step(n)

@@ -1,12 +1,15 @@
 """The exponential moving average of the weights: a steadier model than the last step's, for the price of a copy."""
 
 from copy import deepcopy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class Average:
+
+class Average(Generic[Model]):
     """A copy of a model whose parameters follow the trained ones slowly; buffers are copied as they are.
 
     The decay starts low and rises to `decay`, so that the first, random weights are soon forgotten:
@@ -20,12 +23,12 @@ class Average:
         model: the steady copy, in eval mode.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.decay = decay
-        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.model: Model = deepcopy(model).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, model: nn.Module, updates: int) -> None:
+    def update(self, model: Model, updates: int) -> None:
         """Move towards the trained weights; `updates` counts the earlier calls."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)

@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -128,7 +128,7 @@ def _other_rank(meeting: str, rank: int, size: int, work: Callable[..., None], a
         os._exit(1)
 
 
-def _explain(error: RuntimeError, others: list[BaseProcess], meeting: Path) -> RuntimeError:
+def _explain(error: RuntimeError, others: Sequence[BaseProcess], meeting: Path) -> RuntimeError:
     """Name the rank that ended, or give back the error if none did."""
     for rank, process in enumerate(others, start=1):
         process.join(timeout=2)
@@ -139,7 +139,7 @@ def _explain(error: RuntimeError, others: list[BaseProcess], meeting: Path) -> R
     return error
 
 
-def _leave(others: list[BaseProcess]) -> None:
+def _leave(others: Sequence[BaseProcess]) -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
     for process in others:

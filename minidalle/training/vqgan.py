@@ -40,7 +40,7 @@ class VQGANStage:
         self.rows = pictures.rows("train")
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.device = next(vqgan.parameters()).device
-        self.vqgan.to(memory_format=torch.channels_last)
+        self.vqgan.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.weights = LossWeights(config.l1_weight, config.mse_weight, config.gradient_weight)
         self.shared = ranks.share(vqgan)
         self.optimizers = Optimizers(vqgan, config)

@@ -9,13 +9,13 @@ import pytest
 
 from minidalle.data import cache as cache_module
 from minidalle.data import emoji_pictures
-from minidalle.data.cache import CHUNK, cache_folder, cached_pictures, render_all
+from minidalle.data.cache import cache_folder, cached_pictures, render_all
 from minidalle.data.pictures import Skipped
 
-SQUARES = [
-    (f"square {i}", f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1" fill="#{i:06x}"/></svg>')
-    for i in range(300)
-]  # fmt: skip
+SQUARE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1H0z" fill="#{:06x}"/></svg>'
+)
+SQUARES = [(f"square {color}", SQUARE.format(color)) for color in range(300)]
 BROKEN = ("broken", "<svg")
 
 
@@ -24,7 +24,7 @@ def colors(pictures: np.ndarray) -> list[int]:
     return (pictures[:, 0, 0].astype(int) @ [65536, 256, 1]).tolist()
 
 
-@pytest.fixture()
+@pytest.fixture
 def no_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("rendered again")
@@ -70,13 +70,13 @@ def test_many_drawings_are_drawn_by_many_processes_in_order(monkeypatch: pytest.
 def test_a_script_without_a_main_guard_still_gets_its_pictures(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from minidalle.data.cache import render_all\n"
-        f"squares = {SQUARES * 5!r}\n"
-        "print('squares:', len(render_all(squares, 8)[0]))\n"
+        "from minidalle.data import cache\n"
+        "cache.CHUNK = 2\n"
+        f"print('squares:', len(cache.render_all({SQUARES[:20]!r}, 8)[0]))\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert done.stdout == "squares: 1500\n"
-    assert len(SQUARES) * 5 > 8 * CHUNK
+    assert done.stdout == "squares: 20\n"
+    assert "freeze_support" in done.stderr  # the workers did start, and could not
 
 
 def test_what_cannot_be_drawn_is_listed_and_remembered(cache: Path, request: pytest.FixtureRequest) -> None:
@@ -112,7 +112,9 @@ def test_pictures_of_another_number_or_type_are_rendered_again(cache: Path) -> N
     assert colors(cached_pictures("squares", SQUARES[:20], 8)[0]) == list(range(20))
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_said_and_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("MINIDALLE_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(UserWarning, match="MINIDALLE_CACHE"):
@@ -147,11 +149,12 @@ def test_a_kill_while_writing_leaves_no_half_file(cache: Path, tmp_path: Path) -
 
 
 def test_two_processes_may_render_at_once(cache: Path, tmp_path: Path, small) -> None:
+    small.write()
     script = tmp_path / "script.py"
     script.write_text(
-        "import hashlib\nfrom pathlib import Path\nfrom minidalle.data import emoji_pictures\n"
-        f"e = emoji_pictures(16, **{ {name: str(path) for name, path in small.write().items()}!r})\n"
-        "print(len(e), hashlib.sha256(e.pictures.tobytes()).hexdigest())\n"
+        "from hashlib import sha256\nfrom pathlib import Path\nfrom minidalle.data import emoji_pictures\n"
+        f"small = emoji_pictures(16, Path({str(small.parquet)!r}), Path({str(small.partition)!r}))\n"
+        "print(len(small), sha256(small.pictures.tobytes()).hexdigest())\n"
     )
     both = [subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[0] for process in both]

@@ -10,13 +10,15 @@ from minidalle.errors import InvalidValue
 RED = (255, 0, 0)
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     Image.new("RGB", (20, 10), RED).save(tmp_path / "wide.png")
     Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     Image.new("CMYK", (10, 10), (0, 255, 255, 0)).save(tmp_path / "print.jpg")
     Image.new("L", (10, 10), 7).save(tmp_path / "grey.gif")
-    (tmp_path / "broken.png").write_bytes((tmp_path / "wide.png").read_bytes()[:60])
+    noise = np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "broken.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "broken.png").read_bytes()[:1000])
     (tmp_path / "note.png").write_text("no picture")
     return tmp_path
 
@@ -36,6 +38,7 @@ def test_captions_from_a_table(folder: Path, table: str, column: str) -> None:
     reasons = dict(pictures.skipped)
     assert list(reasons) == ["grey.gif", "broken.png", "note.png", "gone.png"]
     assert reasons["grey.gif"] == "blank caption"
+    assert "truncated" in reasons["broken.png"]
     assert "cannot identify" in reasons["note.png"]
     assert pictures.summary().startswith("3 pictures of 16×16; 4 skipped (grey.gif: blank caption; ")
 
@@ -45,7 +48,13 @@ def test_captions_from_texts_beside_the_pictures(folder: Path) -> None:
     (folder / "grey.txt").write_text("")
     pictures = picture_folder(folder, 16)
     assert pictures.captions == ["a red band"]
-    assert {name for name, _ in pictures.skipped} == {"broken.png", "clear.png", "grey.gif", "note.png", "print.jpg"}
+    assert {name for name, _ in pictures.skipped} == {
+        "broken.png",
+        "clear.png",
+        "grey.gif",
+        "note.png",
+        "print.jpg",
+    }
 
 
 def test_a_photo_lies_as_its_camera_says(tmp_path: Path) -> None:
@@ -63,7 +72,9 @@ def test_dev_is_drawn_by_name_and_does_not_move(tmp_path: Path) -> None:
         names = [f"{i:03d}.png" for i in range(count)]
         for name in names:
             Image.new("RGB", (8, 8), RED).save(tmp_path / name)
-        (tmp_path / "captions.csv").write_text("\n".join(["file_name,caption", *(f"{name},red" for name in names)]))
+        (tmp_path / "captions.csv").write_text(
+            "\n".join(["file_name,caption", *(f"{name},red" for name in names)])
+        )
         pictures = picture_folder(tmp_path, 8, dev=0.2)
         dev = set(pictures.columns["key"][pictures.rows("dev")].tolist())
         assert 0.1 < len(dev) / count < 0.3

@@ -1,9 +1,11 @@
 import doctest
+from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from minidalle.data import names, parse_name
+from minidalle.data import batches, duplicates, names, parse_name
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,9 @@ def test_a_name_has_a_role_a_gender_and_a_tone(name: str, expected: tuple[str, s
     assert parse_name(name) == expected
 
 
-def test_the_examples_in_the_docstring_hold() -> None:
-    result = doctest.testmod(names)
+@pytest.mark.parametrize("module", [names, duplicates, batches])
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module, extraglobs={"np": np})
     assert result.attempted > 0
     assert result.failed == 0
 

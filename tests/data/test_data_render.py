@@ -26,7 +26,9 @@ def test_what_is_transparent_is_white() -> None:
     assert np.abs(picture[2, 15].astype(int) - (255, 127, 127)).max() <= 1
 
 
-@pytest.mark.parametrize(("box", "at"), [("0 0 10 5", (slice(8, 24), slice(None))), ("0 0 5 10", (slice(None), slice(8, 24)))])
+@pytest.mark.parametrize(
+    ("box", "at"), [("0 0 10 5", (slice(8, 24), slice(None))), ("0 0 5 10", (slice(None), slice(8, 24)))]
+)
 def test_a_drawing_keeps_its_shape_in_the_middle(box: str, at: tuple[slice, slice]) -> None:
     expected = np.full((32, 32, 3), 255, np.uint8)
     expected[at] = RED
@@ -35,7 +37,7 @@ def test_a_drawing_keeps_its_shape_in_the_middle(box: str, at: tuple[slice, slic
 
 @pytest.mark.parametrize("bad", ["", "<svg", "a photo", svg(""), svg('<path d="M 0 0 L oops"/>')])
 def test_a_corrupt_drawing_is_named(bad: str) -> None:
-    with pytest.raises(UnreadablePicture, match="^red apple: ."):
+    with pytest.raises(UnreadablePicture, match=r"^red apple: ."):
         render_svg(bad, 32, "red apple")
 
 
@@ -47,7 +49,7 @@ def test_every_drawing_of_the_table_is_xml_and_needs_no_font(table: pa.Table) ->
 
 
 def half_and_half(mode: str) -> Image.Image:
-    """A picture whose left half is red (or black) and whose right half is transparent (or white), in some mode."""
+    """A picture, in some mode, whose left half is red or grey and whose right half transparent or white."""
     image = Image.new("RGBA", (8, 4), (*RED, 255))
     image.paste((0, 255, 0, 0), (4, 0, 8, 4))
     if mode == "P transparent":

@@ -93,7 +93,9 @@ def _moved(pairs: Pairs, key: str) -> Pairs:
 @pytest.mark.parametrize("split", ["concept", "combo", "tone", "cell"])
 def test_the_rules_notice_a_row_that_leaked(pairs: Pairs, split: str) -> None:
     rows = Counter(row.role for row, own in pairs if own == split)
-    several = [row.key for row, own in pairs if own == split and rows[row.role] > 1]  # one alone leaves no trace
+    several = [
+        row.key for row, own in pairs if own == split and rows[row.role] > 1
+    ]  # one alone leaves no trace
     for key in several[:: len(several) // 5]:
         assert split in violations(_moved(pairs, key))
 
@@ -149,7 +151,10 @@ def test_a_size_that_is_no_size_is_refused() -> None:
 
 
 def test_duplicates_are_kept_once_in_the_hardest_split() -> None:
-    rows = [Row(key, "noto", key, "", "", of) for key, of in zip("abcdef", ["", "a", "a", "", "d", ""], strict=True)]
+    rows = [
+        Row(key, "noto", key, "", "", of)
+        for key, of in zip("abcdef", ["", "a", "a", "", "d", ""], strict=True)
+    ]
     assert drop_duplicates(rows, ["train", "iid", "iid", "dev", "concept", "train"]) == [
         "dropped", "iid", "dropped", "dropped", "concept", "train",
     ]  # fmt: skip

@@ -134,7 +134,7 @@ def test_zero_temperature_ignores_the_noise() -> None:
 
 
 def test_only_ids_of_the_codebook_are_drawn() -> None:
-    """The start token's logit is the largest by far: it must not come out, nor take the place of a top-k id."""
+    """The start token's logit is the largest by far: it must not come out, nor take a top-k id's place."""
     logits = torch.tensor([1.0, 2.0, 3.0, 1000.0, 1000.0]).expand(400, -1)
     noise = picture_noise([1], 400, 3)[0]
     for config in (SamplingConfig(), SamplingConfig(top_k=2), SamplingConfig(top_p=0.9)):

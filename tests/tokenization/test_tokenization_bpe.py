@@ -33,6 +33,8 @@ def test_symbols_are_256_distinct_visible_characters() -> None:
         ("a  b", ["a", " ", " b"]),
         ("it's 2nd!", ["it", "'s", " 2", "nd", "!"]),
         (" \n", [" \n"]),
+        ("I'm he'd it's don't", ["I", "'m", " he", "'d", " it", "'s", " don", "'t"]),
+        ("we'll you're I've 'Ts", ["we", "'ll", " you", "'re", " I", "'ve", " '", "Ts"]),
         ("<s>", ["<", "s", ">"]),
     ],
 )

@@ -22,6 +22,7 @@ from minidalle.vqgan.quantizer import (
     quantizer_loss,
     restart_dead_codes,
     straight_through,
+    usage_of_counts,
 )
 
 EMA = VQGANConfig(codes=8, code_width=3, ema_decay=0.9, restart_below=0.1)
@@ -122,6 +123,12 @@ def test_codebook_usage_closed_forms() -> None:
     assert codebook_usage(torch.tensor([0, 0, 3, 5]), 16) == (3, pytest.approx(perplexity))
 
 
+def test_usage_adds_up_over_batches() -> None:
+    batches = torch.randint(16, (4, 50), generator=torch.Generator().manual_seed(0))
+    counts = sum(torch.bincount(batch, minlength=16) for batch in batches)
+    assert usage_of_counts(counts) == pytest.approx(codebook_usage(batches, 16))
+
+
 def test_restart_moves_dead_codes_only() -> None:
     codebook, candidates, order = normal(5, 2), normal(4, 2, seed=1), torch.tensor([2, 0, 3, 1])
     before = codebook.clone()
@@ -197,6 +204,18 @@ def test_update_heals_a_collapsed_codebook() -> None:
             quantizer.update(*code_statistics(points, tokens, 8), points, permutation(400, step))
         used[below] = codebook_usage(quantizer(points)[0], 8)[0]
     assert used == {0.0: 1, 0.1: 8}
+
+
+def test_a_restarted_code_stays_where_it_was_put() -> None:
+    quantizer, latents = VectorQuantizer(EMA), normal(20, 3)
+    quantizer.counts.copy_(torch.tensor([0.0, *[8.0] * 7]))
+    counts = torch.tensor([0.0, *[8.0] * 7])
+    sums = counts.unsqueeze(1) * quantizer.codebook
+    assert quantizer.update(counts, sums, latents, permutation(20)) == 1
+    assert torch.equal(quantizer.codebook[0], latents[permutation(20)[0]])
+    assert quantizer.counts[0] == 7  # its fair share: the mean of one 0 and seven 8s
+    assert quantizer.update(counts, sums, latents, permutation(20)) == 0
+    torch.testing.assert_close(quantizer.codebook[0], latents[permutation(20)[0]], rtol=1e-4, atol=1e-4)
 
 
 def test_learnt_codebook_learns_and_refuses_a_running_mean() -> None:

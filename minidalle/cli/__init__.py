@@ -1,0 +1,24 @@
+"""The command line: one thin command per capability. Nothing heavy is imported before a command runs."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is said in one line, and ends with exit code 2."""
+    from minidalle.cli.app import app
+    from minidalle.errors import InvalidValue
+
+    try:
+        sys.exit(app(standalone_mode=False))
+    except InvalidValue as error:
+        _leave(str(error), 2)
+    except Exception as error:
+        from minidalle.cli.failures import complaint
+
+        words, code = complaint(error)
+        _leave(words, code)
+
+
+def _leave(words: str, code: int) -> None:
+    print(f"minidalle: {words}", file=sys.stderr)
+    sys.exit(code)

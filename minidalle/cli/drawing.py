@@ -1,0 +1,58 @@
+"""`minidalle generate` and `minidalle trace`."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minidalle.checkpoint import atomic_write, load_json
+from minidalle.data.pixels import sheet, to_pixels
+from minidalle.errors import require
+from minidalle.pipeline import load
+from minidalle.reports.page import png
+from minidalle.runtime import pick_device
+from minidalle.sampling_config import SamplingConfig
+
+BATCH = 32  # pictures drawn at a time
+
+
+def draw_captions(
+    captions: list[str], count: int, settings: dict[str, Any], seed: int, run: Path, out: Path, device: str
+) -> None:
+    """Draw `count` pictures of each caption into one sheet, or into a folder of single pictures."""
+    for caption in captions:
+        require(bool(caption.strip()), "CAPTION", caption, "some words")
+    require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
+    sampling = sampling_of(run, settings)
+    pipeline = load(run, pick_device(device))
+    wanted = [(caption, seed + i) for caption in captions for i in range(count)]
+    drawn = []
+    for start in range(0, len(wanted), BATCH):
+        words, seeds = zip(*wanted[start : start + BATCH], strict=True)
+        drawn += list(to_pixels(pipeline.draw(words, seeds, sampling)))
+    if out.suffix:
+        labels = [caption for caption, _ in wanted]
+        columns = count if count > 1 else min(len(wanted), 8)
+        atomic_write(out, png(sheet(np.stack(drawn), columns, max(1, 128 // len(drawn[0])), labels)))
+        print(f"{len(drawn)} pictures: {out}")
+        return
+    for (caption, own), picture in zip(wanted, drawn, strict=True):
+        atomic_write(out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png", png(picture))
+    print(f"{len(drawn)} pictures in {out}")
+
+
+def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:
+    """The run's own sampling settings, with those that were asked for in their place."""
+    noted = run / "run.json"
+    own = load_json(noted)["preset"]["sampling"] if noted.exists() else {}
+    return SamplingConfig(**{**own, **settings})
+
+
+def trace_caption(caption: str, run: Path, seed: int, out: Path, device: str) -> None:
+    """Write the page that follows a caption through every stage."""
+    from minidalle.reports.trace import write_trace
+
+    require(bool(caption.strip()), "CAPTION", caption, "some words")
+    pipeline = load(run, pick_device(device))
+    print(write_trace(out, pipeline, caption, seed, sampling_of(run, {})))

@@ -1,0 +1,76 @@
+"""`minidalle run` and `minidalle train`: a line of progress on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from minidalle.presets import PRESETS
+from minidalle.run import run
+from minidalle.training.loop import Interrupted
+from minidalle.training.loop import Progress as Step
+
+LOG_SECONDS = 15  # between two lines where there is no terminal
+
+
+class Watcher:
+    """Shows how a training goes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bars = Progress(
+            TextColumn("{task.description:6}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:.0f} pictures/s  {task.fields[left]} left"),
+            console=console,
+            refresh_per_second=4,
+            disable=not console.is_terminal,
+        )
+        self.stage = ""
+        self.logged = 0.0
+
+    def __call__(self, step: Step) -> None:
+        """Show a training step."""
+        if not self.console.is_terminal:
+            self._log(step)
+            return
+        if step.stage != self.stage:
+            self.stage = step.stage
+            self.task = self.bars.add_task(step.stage, total=step.steps, loss=0.0, rate=0.0, left="")
+        self.bars.update(self.task, completed=step.step, loss=step.loss, rate=step.pictures_per_second,
+                         left=minutes(step.seconds_left))  # fmt: skip
+
+    def _log(self, step: Step) -> None:
+        now = time.monotonic()
+        if now - self.logged < LOG_SECONDS and step.step != step.steps:
+            return
+        self.logged = now
+        print(
+            f"{step.stage}  step {step.step}/{step.steps}  loss {step.loss:.3f}"
+            f"  {step.pictures_per_second:.0f} pictures/s  {minutes(step.seconds_left)} left",
+            flush=True,
+        )
+
+
+def minutes(seconds: float) -> str:
+    """`7:05` for 425 seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def run_stages(preset: str, out: Path | None, device: str, ranks: int, stages: tuple[str, ...]) -> None:
+    """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
+    folder = out or Path("runs") / preset
+    console = Console()
+    watcher = Watcher(console)
+    began = time.monotonic()
+    try:
+        with watcher.bars:
+            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, console.print)
+    except Interrupted as stopped:
+        print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    console.print(f"done in {minutes(time.monotonic() - began)} min: {report or folder}", highlight=False)

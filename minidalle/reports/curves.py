@@ -1,0 +1,41 @@
+"""Plots of a training's numbers."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: told apart by color-blind readers too
+STYLES = ("-", "--", "-.", ":")
+
+Rows = Sequence[dict[str, Any]]
+
+
+def plot_metrics(rows: Rows, names: dict[str, str], ylabel: str) -> str:
+    """Draw some of a training's metrics against its steps.
+
+    Args:
+        rows: of `metrics.jsonl`; a row need not have every metric.
+        names: metric → what the legend calls it.
+        ylabel: what the vertical axis shows, with its unit.
+
+    Returns:
+        An SVG element.
+    """
+    from matplotlib.figure import Figure  # without pyplot: no window, no global state
+
+    figure = Figure(figsize=(5.2, 3.0), layout="constrained")
+    axes = figure.subplots()
+    for (name, label), color, style in zip(names.items(), COLORS, STYLES, strict=False):
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        marker = "o" if len(points) < 12 else ""
+        if points:
+            axes.plot(*zip(*points, strict=True), style, color=color, marker=marker, markersize=4, label=label)
+    axes.set_xlabel("step")
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -1,7 +1,7 @@
 """Run min-dalle's encoder and decoder on weights and inputs from a file; a program of its own, not a test.
 
-Importing min-dalle turns autograd off for the whole process, so
-`tests/bart/test_bart_min_dalle.py` starts this one: `python min_dalle_bart_peer.py INPUTS OUTPUTS`, both safetensors.
+Importing min-dalle turns autograd off for a whole process; so `tests/bart/test_bart_min_dalle.py` starts this
+as `python min_dalle_bart_peer.py INPUTS OUTPUTS`, both safetensors.
 """
 
 import sys

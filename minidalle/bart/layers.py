@@ -46,7 +46,7 @@ def feed_forward(weights: Weights, x: Tensor) -> Tensor:
 
 
 def enter(weights: Weights, x: Tensor) -> Tensor:
-    """What a branch gets to see of the tokens: normalized if it has a norm `before`. [B, T, D] → [B, T, D]."""
+    """What a branch sees of the tokens: normalized if it has a norm `before`. [B, T, D] → [B, T, D]."""
     return optional_norm(weights, "before", x)
 
 

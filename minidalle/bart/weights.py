@@ -1,10 +1,10 @@
 """Where the weights live: the tree of parameters that a config asks for, and their values before training.
 
-The functions that compute look only at the tree, so this is the one place that reads the config's options.
+The functions that compute look at the tree, not at the config: a norm, a gate or a bias acts where it is.
 
-Initial values: linear layers as torch has them (variance 1 / 3 inputs), except that what a branch adds to the
-residual sum is made smaller by √(number of branches), so that the sum neither grows nor shrinks with depth
-(Radford et al. 2019, section 2.3). Embeddings are normal with variance 1 / D: a token's vector has length 1.
+Initial values: embeddings are normal with variance 1 / D, so that a token's vector has length 1. Linear layers
+are as torch makes them (variance 1 / 3 inputs), but what a branch adds is ten times smaller: the model begins
+close to its embeddings, however deep it is. Both learned faster on a small task than BART's 0.02 everywhere.
 """
 
 import math
@@ -26,11 +26,11 @@ def embedding_weights(rows: int, width: int) -> nn.ParameterDict:
     return nn.ParameterDict({"weight": nn.Parameter(torch.randn(rows, width) / math.sqrt(width))})
 
 
-def linear_weights(config: BartConfig, inputs: int, outputs: int, branches: int = 1) -> nn.Linear:
-    """A linear layer; the last one of a branch says how many branches share the residual sum."""
+def linear_weights(config: BartConfig, inputs: int, outputs: int, shrink: float = 1.0) -> nn.Linear:
+    """A linear layer whose weights begin smaller than torch's by a factor, and its bias, if any, at zero."""
     layer = nn.Linear(inputs, outputs, bias=config.bias)
     with torch.no_grad():
-        layer.weight /= math.sqrt(branches)
+        layer.weight *= shrink
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
@@ -46,33 +46,32 @@ def branch_norms(config: BartConfig, inside: bool) -> dict[str, nn.Module]:
     return norms
 
 
-def attention_weights(config: BartConfig, branches: int) -> nn.ModuleDict:
+def attention_weights(config: BartConfig) -> nn.ModuleDict:
     """An attention branch: `query`, `key`, `value`, `output`, and its norms."""
     width = config.width
     projections = {name: linear_weights(config, width, width) for name in ("query", "key", "value")}
-    output = linear_weights(config, width, width, branches)
+    output = linear_weights(config, width, width, shrink=0.1)
     return nn.ModuleDict({**projections, "output": output, **branch_norms(config, inside=True)})
 
 
-def feed_forward_weights(config: BartConfig, branches: int) -> nn.ModuleDict:
+def feed_forward_weights(config: BartConfig) -> nn.ModuleDict:
     """A feed-forward branch: `up`, `down`, `gate` if it is gated, and its norms."""
     parts: dict[str, nn.Module] = {}
     for name in ("gate", "up") if config.glu else ("up",):
         parts[name] = linear_weights(config, config.width, config.hidden)
     if config.norm == "normformer":
         parts["hidden"] = norm_weights(config.hidden, config.scale_before_linear)
-    parts["down"] = linear_weights(config, config.hidden, config.width, branches)
+    parts["down"] = linear_weights(config, config.hidden, config.width, shrink=0.1)
     return nn.ModuleDict({**parts, **branch_norms(config, inside=False)})
 
 
 def layer_stack(config: BartConfig, layers: int, attentions: tuple[str, ...]) -> nn.ModuleList:
     """Layers with the attention branches of these names, and a feed-forward branch each."""
-    branches = layers * (len(attentions) + 1)
     return nn.ModuleList(
         nn.ModuleDict(
             {
-                **{name: attention_weights(config, branches) for name in attentions},
-                "feed_forward": feed_forward_weights(config, branches),
+                **{name: attention_weights(config) for name in attentions},
+                "feed_forward": feed_forward_weights(config),
             }
         )
         for _ in range(layers)

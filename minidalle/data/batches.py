@@ -31,10 +31,9 @@ def batch_rows(
     require(n >= 0, "n", n, "0 or more")
     whole = thin.shape == rows.shape and thin.dtype == bool
     require(whole, "thin", f"{thin.dtype} {thin.shape}", f"bool ({len(rows)},), one for each row")
-    even = int(
-        len(rows) - thin.sum() // 2
-    )  # rows of an even epoch; it has the larger half of the thinned ones
-    two = int(2 * len(rows) - thin.sum())
+    thinned = int(thin.sum())
+    even = len(rows) - thinned // 2  # rows of an even epoch: it has the larger half of the thinned ones
+    two = 2 * len(rows) - thinned  # rows of an even and an odd epoch
     require(two > 0, "rows", len(rows), "at least one")
     parts, start, stop = [], n * batch_size, (n + 1) * batch_size
     while start < stop:

@@ -18,14 +18,15 @@ from minidalle.sampling import guide
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 from minidalle.tokenization.bpe import BYTE_OF
-from minidalle.tokenization.config import END, MASK_TOKEN, SPECIAL_TOKENS, START
+from minidalle.tokenization.config import MASK_TOKEN, PAD, SPECIAL_TOKENS
 
 SHARES = (0, 25, 50, 75, 100)  # percent of the tokens, at which the growing picture is shown
-CODES = 8  # codes shown alone
+CODES = 16  # codes shown alone
 CHOICES = 6  # codes shown that a token could have been
 BATCH = 16  # pictures decoded at a time
 
-WHITE, BLUE, ORANGE = (np.array(color) for color in ((255, 255, 255), (0, 114, 178), (213, 94, 0)))  # Okabe and Ito
+# White, and a blue and an orange that color-blind readers can tell apart (Okabe and Ito)
+WHITE, BLUE, ORANGE = (np.array(color) for color in ((255, 255, 255), (0, 114, 178), (213, 94, 0)))
 
 
 class Piece(NamedTuple):
@@ -37,7 +38,7 @@ class Piece(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A square of a grid: what stands in it, its color, the color of its writing, and what it says when asked."""
+    """A square of a grid: what stands in it, its color and that of its writing, and what it says if asked."""
 
     label: str
     color: str
@@ -62,8 +63,7 @@ def write_trace(
         caption: what to draw.
         seed: the picture's.
         sampling: temperature, filters and guidance.
-        real: a real picture of this caption, uint8 [S, S, 3] at the VQGAN's size, to be shown beside; None if there
-            is none.
+        real: a real picture of this caption, uint8 [S, S, 3] at the VQGAN's size, to be shown beside.
         split: the split that the real picture is in, if known.
 
     Returns:
@@ -149,7 +149,7 @@ def paint_codes(pipeline: TextToImage, codes: list[int]) -> dict[int, np.ndarray
 
 
 def _caption_values(tokenizer: Tokenizer, caption: str) -> dict[str, Any]:
-    """The caption as bytes and as tokens. Every byte knows the token that it ends up in, or None if it is cut off."""
+    """The caption as bytes and as tokens; every byte with the token it becomes part of, None if cut off."""
     pieces = text_pieces(tokenizer, caption)
     length = tokenizer.config.text_length
     kept = pieces if len(pieces) <= length else [*pieces[: length - 1], pieces[-1]]
@@ -160,9 +160,9 @@ def _caption_values(tokenizer: Tokenizer, caption: str) -> dict[str, Any]:
     characters = [
         (_readable(character.encode()), [next(byte_homes) for _ in character.encode()]) for character in whole
     ]
-    return {"normalized": whole, "characters": characters, "pieces": kept, "cut": len(pieces) - len(kept),
-            "padding": length - len(kept), "byte_count": len(homes), "vocab_size": tokenizer.vocab_size,
-            "start": START, "end": END}  # fmt: skip
+    return {"normalized": whole, "characters": characters, "byte_count": len(homes), "pieces": kept,
+            "cut": len(pieces) - len(kept), "padding": length - len(kept), "pad": PAD,
+            "vocab_size": tokenizer.vocab_size}  # fmt: skip
 
 
 def _reading_values(pipeline: TextToImage, text: Tensor, mask: Tensor) -> dict[str, Any]:
@@ -174,28 +174,27 @@ def _reading_values(pipeline: TextToImage, text: Tensor, mask: Tensor) -> dict[s
     if pipeline.bart.config.draft_width:
         colors = pipeline.bart.draft(memory, mask).colors
         draft = to_pixels(colors.transpose(1, 2).unflatten(-1, (grid, grid)))[0]
-    return {"text_shape": list(text.shape), "memory_shape": list(memory.shape), "strips": strips[:, None], "draft": draft}
+    return {"text_shape": list(text.shape), "strips": strips, "draft": draft}
 
 
 def _writing_values(
     pipeline: TextToImage, text: Tensor, mask: Tensor, tokens: Tensor, guidance: float
 ) -> dict[str, Any]:
-    """The image tokens, how sure the BART was of each, the choice that was hardest, and the picture as it grows."""
+    """The image tokens, how sure the BART was of each, its hardest choice, and the picture as it grows."""
     expected = token_probabilities(pipeline, text, mask, tokens, guidance)
     sure = expected.gather(1, tokens[0].unsqueeze(1)).squeeze(1)
     hardest = int(expected.max(dim=1).values.argmin())  # where even the likeliest token was unlikely
-    likely = expected[hardest].topk(min(CHOICES, expected.shape[1]))
     ids = tokens[0].tolist()
+    likely = expected[hardest].argsort(descending=True)[:CHOICES].tolist()
+    choices = likely if ids[hardest] in likely else [*likely, ids[hardest]]
     common = Counter(ids).most_common(CODES)
-    paints = paint_codes(pipeline, sorted({*ids, *likely.indices.tolist()}))
-    own = {code: paint.mean((0, 1)) for code, paint in paints.items()}
+    paints = paint_codes(pipeline, sorted({*dict(common), *choices}))
     return {
-        "ids": [_cell(str(id), own[id], f"token {place}: code {id}") for place, id in enumerate(ids)],
+        "ids": _id_cells(pipeline, tokens),
         "sure": [_sure(place, chance) for place, chance in enumerate(sure.tolist())],
         "mean_chance": float(sure.log().mean().exp()), "nats": float(-sure.log().mean()),
         "hardest": hardest, "drawn_code": ids[hardest],
-        "choices": [(code, chance, paints[code])
-                    for code, chance in zip(likely.indices.tolist(), likely.values.tolist(), strict=True)],
+        "choices": [(code, float(expected[hardest, code]), paints[code]) for code in choices],
         "growing": list(zip(SHARES, growing_pictures(pipeline, tokens), strict=True)),
         "common": [(code, count, paints[code]) for code, count in common], "distinct": len(set(ids)),
     }  # fmt: skip
@@ -214,18 +213,19 @@ def _picture_values(pipeline: TextToImage, tokens: Tensor, real: np.ndarray | No
         return values
     pictures = to_floats(real[None], pipeline.device)
     true = pipeline.vqgan.encode(pictures)
-    again = pipeline.decode_image(true)
-    colors = cell_colors(again, grid**2)[0].cpu().numpy() * 255
-    same = (true == tokens)[0].tolist()
-    real_ids = [
-        _cell(str(id), color, f"token {place}: code {id}{', the same code as drawn' if same[place] else ''}")
-        for place, (id, color) in enumerate(zip(true[0].tolist(), colors, strict=True))
-    ]
-    return {**values, "again": to_pixels(again)[0], "real_ids": real_ids, "same": same, "real_coarse": coarse(pictures)}
+    return {**values, "again": to_pixels(pipeline.decode_image(true))[0], "real_coarse": coarse(pictures),
+            "real_ids": _id_cells(pipeline, true), "same": (true == tokens)[0].tolist()}  # fmt: skip
+
+
+def _id_cells(pipeline: TextToImage, tokens: Tensor) -> list[Cell]:
+    """A cell for each of the tokens [1, N], in the mean color of what its code paints."""
+    ids = tokens[0].tolist()
+    own = {code: paint.mean((0, 1)) for code, paint in paint_codes(pipeline, sorted(set(ids))).items()}
+    return [_cell(str(id), own[id], f"token {place}: code {id}") for place, id in enumerate(ids)]
 
 
 def two_sided(values: np.ndarray) -> np.ndarray:
-    """Numbers from −1 to 1 as colors from blue over white to orange, uint8 [..., 3]; beyond, they saturate."""
+    """Numbers from −1 to 1 as colors from blue over white to orange, uint8 [..., 3]; others saturate."""
     values = np.clip(values, -1, 1)[..., None]
     return np.round(WHITE + np.abs(values) * (np.where(values < 0, BLUE, ORANGE) - WHITE)).astype(np.uint8)
 
@@ -244,9 +244,9 @@ def _cell(label: str, color: np.ndarray, title: str) -> Cell:
 
 
 def _readable(content: bytes) -> str:
-    """Bytes as a person reads them: a space is ␣; what is no character on its own is in hexadecimal."""
+    """Bytes as a person reads them: a space is ␣; what is no character on its own is as Python writes it."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        return content.hex(" ")
-    return "".join(c if c.isprintable() and not c.isspace() else "␣" if c == " " else f"U+{ord(c):04X}" for c in text)
+        return "".join(f"\\x{byte:02x}" for byte in content)
+    return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text.replace(" ", "␣"))

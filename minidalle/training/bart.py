@@ -10,6 +10,7 @@ from minidalle.data.batches import batch_rows, rank_slice
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.data.tokens import TokenizedPictures
+from minidalle.errors import require
 from minidalle.pipeline import TextToImage
 from minidalle.runtime import autocast, generator, stream_seed
 from minidalle.sampling_config import SamplingConfig
@@ -67,6 +68,9 @@ class BartStage:
         codec: a tokenizer and VQGAN to draw samples with; its own BART is not used.
         seed: of every random draw.
         ranks: this process among those that train together.
+
+    Raises:
+        InvalidValue: there are steps for a draft that the model does not have.
     """
 
     name = "bart"
@@ -87,7 +91,9 @@ class BartStage:
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.device = next(bart.parameters()).device
         self.null = tokens.text.new_tensor(codec.tokenizer.encode(""))
-        self.objective = ranks.share(BartObjective(bart, config.draft_cells), unused=config.draft_steps > 0)
+        drafts = bart.config.draft_width > 0
+        require(drafts or not config.draft_steps, "draft_steps", config.draft_steps, "0 for a BART without a draft")
+        self.objective = ranks.share(BartObjective(bart, config.draft_cells), unused=drafts)
         self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
         self.average = Average(bart, config.average)
 
@@ -111,7 +117,7 @@ class BartStage:
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""
-        return self.pictures.named(self._rows(n))
+        return self.pictures.named(self._batch_rows(n))
 
     def evaluate(self) -> dict[str, float]:
         """Nats per token on `dev`, of the averaged weights."""
@@ -143,9 +149,11 @@ class BartStage:
     def _steady(self) -> Bart:
         return self.average.model
 
+    def _batch_rows(self, n: int) -> np.ndarray:
+        return batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
+
     def _rows(self, n: int) -> np.ndarray:
-        rows = batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
-        return rank_slice(rows, self.ranks.rank, self.ranks.size)
+        return rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
 
     def _batch(self, n: int) -> tuple[Tensor, ...]:
         """text, mask, image_in, image and colors of step `n`, with some captions dropped and some tokens replaced."""

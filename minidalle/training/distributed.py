@@ -4,9 +4,12 @@ import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,9 @@ class Ranks:
         """
         if self.size == 1:
             return module
-        return DistributedDataParallel(module, find_unused_parameters=unused)
+        # Looking for unused parameters also keeps DDP from regrouping the gradients after the first step. Two
+        # numbers have one sum, but more depend on their order, which must be the same after a resume.
+        return DistributedDataParallel(module, find_unused_parameters=unused or self.size > 2)
 
 
 def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) -> None:
@@ -75,7 +80,7 @@ def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) 
     rank 0 alone.
 
     Raises:
-        RankFailed: another rank ended early. What rank 0 raises itself comes through as it is.
+        RankFailed: another rank ended early. An error of rank 0's own comes through as it is.
     """
     if size == 1:
         return work(Ranks(), *arguments, **first)
@@ -89,15 +94,26 @@ def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) 
         try:
             for process in others:
                 process.start()
+            _wait_for(others, Path(meeting))
             _join(meeting, 0, size)
             work(Ranks(0, size), *arguments, **first)
             dist.barrier()
-        except RuntimeError as error:  # gloo's own errors say only that a connection was lost
-            raise _explain(error, others, Path(meeting)) from error
+        except RuntimeError as error:
+            if type(error) is RuntimeError or isinstance(error, dist.DistError):  # gloo's: "connection was lost"
+                _explain(error, others, Path(meeting))
+            raise
         finally:
             _leave(others)
             torch.set_num_threads(threads)
     return None
+
+
+def _wait_for(others: Sequence[BaseProcess], meeting: Path) -> None:
+    """Return when all have started; to wait in torch for one that could not would take half an hour."""
+    while not all((meeting / f"rank-{rank}.here").exists() for rank in range(1, len(others) + 1)):
+        if any(process.exitcode is not None for process in others):
+            raise RuntimeError("a rank ended before the training began")
+        time.sleep(0.02)
 
 
 def _join(meeting: str, rank: int, size: int) -> None:
@@ -118,8 +134,10 @@ def ranks_that_pay(device: str) -> int:
 
 def _other_rank(meeting: str, rank: int, size: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_rank_0, daemon=True).start()
     sys.stdout = sys.stderr  # only rank 0 talks to the user
     try:
+        Path(meeting, f"rank-{rank}.here").touch()
         _join(meeting, rank, size)
         work(Ranks(rank, size), *arguments)
         dist.barrier()
@@ -128,21 +146,28 @@ def _other_rank(meeting: str, rank: int, size: int, work: Callable[..., None], a
         os._exit(1)
 
 
-def _explain(error: RuntimeError, others: Sequence[BaseProcess], meeting: Path) -> RuntimeError:
-    """Name the rank that ended, or give back the error if none did."""
+def _follow_rank_0() -> None:
+    """End this process when rank 0 ends, in whatever way: nobody else would tell it."""
+    rank_0 = parent_process()
+    if rank_0 is not None:
+        rank_0.join()
+        os._exit(1)
+
+
+def _explain(error: RuntimeError, others: Sequence[BaseProcess], meeting: Path) -> None:
+    """Raise `RankFailed` with the name of the rank that ended, if one did."""
     for rank, process in enumerate(others, start=1):
         process.join(timeout=2)
         said = meeting / f"rank-{rank}.txt"
         if process.exitcode not in (None, 0):
             words = said.read_text(encoding="utf-8") if said.exists() else f"exit code {process.exitcode}"
-            return RankFailed(f"rank {rank} of {len(others) + 1} ended: {words.strip()}")
-    return error
+            raise RankFailed(f"rank {rank} of {len(others) + 1} ended: {words.strip()}") from error
 
 
 def _leave(others: Sequence[BaseProcess]) -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
     for process in others:
-        process.join(timeout=5)
-        if process.is_alive():
+        if process.pid is not None:  # it was started
+            process.join(timeout=5)
             process.kill()

@@ -1,13 +1,14 @@
 """What a training writes down as it goes: metrics as JSON lines and for TensorBoard, and sample pictures."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from minidalle.checkpoint import atomic_write
+from minidalle.checkpoint import CheckpointError, atomic_write
 
 
 class History:
@@ -27,11 +28,18 @@ class History:
         self._board = _tensorboard(folder / "tensorboard", start)
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Write the numbers of one step."""
-        self._lines.write(json.dumps({"step": step, **values}) + "\n")
-        self._lines.flush()
-        for name, value in values.items() if self._board else ():
-            self._board.add_scalar(name, value, step)
+        """Write the numbers of one step.
+
+        Raises:
+            CheckpointError: the disk is full.
+        """
+        try:
+            self._lines.write(json.dumps({"step": step, **values}) + "\n")
+            self._lines.flush()
+            for name, value in values.items() if self._board else ():
+                self._board.add_scalar(name, value, step)
+        except OSError as error:
+            raise CheckpointError(f"cannot write the metrics in {self.folder}: {error.strerror or error}") from error
 
     def picture(self, step: int, picture: np.ndarray) -> None:
         """Keep a sample sheet, uint8 [H, W, 3]."""
@@ -39,10 +47,12 @@ class History:
         atomic_write(path, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
 
     def close(self) -> None:
-        """Finish the files."""
-        self._lines.close()
-        if self._board:
-            self._board.close()
+        """Finish the files. What a full disk keeps from being written is lost; `add` has said so."""
+        with suppress(OSError):
+            self._lines.close()
+        with suppress(OSError):
+            if self._board:
+                self._board.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -62,4 +72,4 @@ def _tensorboard(folder: Path, start: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # a machine without the tensorboard package still has metrics.jsonl
         return None
-    return SummaryWriter(str(folder), purge_step=start)
+    return SummaryWriter(str(folder), purge_step=start + 1)

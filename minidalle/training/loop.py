@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from minidalle.errors import require
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.history import History
@@ -81,10 +82,13 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
         watch: called after every step on rank 0.
 
     Raises:
+        InvalidValue: the ranks cannot share a batch evenly.
         Interrupted: Ctrl-C or SIGTERM came; the state was saved first.
-        Diverged: a loss was not finite; the last checkpoint is untouched.
+        Diverged: a number was not finite; the last checkpoint is untouched.
         CheckpointError: a checkpoint could not be written or read.
     """
+    size, even = config.batch_size, f"a multiple of {ranks.size}, the ranks that share it"
+    require(size % ranks.size == 0, "batch_size", size, even)
     snapshots = Snapshots(folder / "checkpoints", config.keep)
     position = snapshots.resume(stage.restore)
     ranks.wait()  # nobody may tidy up while another still reads
@@ -95,17 +99,17 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
             while position.step < config.steps:
                 numbers = _step(stage, position.step)
                 position = replace(position, step=position.step + 1)
-                stopping = ranks.any(stop.is_set())
                 progress = pace.progress(stage.name, position.step, numbers["loss"])
                 if watch and ranks.first:
                     watch(progress)
                 numbers["pictures_per_second"] = progress.pictures_per_second
                 position = _record(stage, config, position, numbers, history)
+                stopping = ranks.any(stop.is_set())
                 if stopping or _due(config, position.step):
                     if ranks.first:
                         snapshots.save(position, stage.tensors())
                     ranks.wait()
-                if stopping and position.step < config.steps:
+                if stopping:
                     raise Interrupted(f"{stage.name}: stopped and saved at step {position.step} of {config.steps}")
     finally:
         if history:
@@ -117,10 +121,14 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
 
 def _step(stage: Stage, n: int) -> dict[str, float]:
     numbers = stage.step(n)
+    _check(stage, n, numbers)
+    return numbers
+
+
+def _check(stage: Stage, n: int, numbers: dict[str, float]) -> None:
     wrong = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
     if wrong:
         raise Diverged(f"{stage.name}, step {n}: {', '.join(wrong)}. The batch: {stage.batch_name(n)}")
-    return numbers
 
 
 def _record(
@@ -130,6 +138,7 @@ def _record(
     evaluating = _due(config, position.step)
     if evaluating:
         numbers = numbers | stage.evaluate()
+        _check(stage, position.step - 1, numbers)  # of weights that the last step spoiled, before they are saved
         if numbers["dev_loss"] <= position.best_loss:
             position = replace(position, best_step=position.step, best_loss=numbers["dev_loss"])
     if history and (evaluating or position.step % config.log_every == 0):

@@ -65,10 +65,16 @@ class Optimizers:
         """Take over what `tensors` gave."""
         for k, optimizer in enumerate(self.all):
             state: dict[int, dict[str, Tensor]] = {}
+            parameters = optimizer.param_groups[0]["params"]
             for key, value in _below(tensors, f"{k}/"):
                 index, name = key.split("/")
-                state.setdefault(int(index), {})[name] = value
+                state.setdefault(int(index), {})[name] = _laid_out_like(parameters[int(index)], value)
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy of a state in its parameter's memory format: the fused AdamW pairs numbers by their place in memory."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> Iterable[tuple[str, Tensor]]:

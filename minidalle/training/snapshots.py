@@ -51,8 +51,7 @@ class Snapshots:
         try:
             save_tensors(draft / "state.safetensors", tensors)
             save_json(draft / "position.json", asdict(position))
-            if place.exists():
-                shutil.rmtree(place)
+            self._discard(position.step)
             os.replace(draft, place)
         except OSError as error:
             raise CheckpointError(f"cannot write {place}: {error.strerror or error}") from error
@@ -60,7 +59,7 @@ class Snapshots:
             shutil.rmtree(draft, ignore_errors=True)
         for step in self.steps()[: -self.keep]:
             if step != position.best_step:
-                shutil.rmtree(self._place(step))
+                self._discard(step)
 
     def load(self, step: int) -> tuple[Position, Tensors]:
         """Read the checkpoint of a step.
@@ -85,6 +84,13 @@ class Snapshots:
         position, tensors = self.load(self.steps()[-1])
         restore(tensors)
         return position
+
+    def _discard(self, step: int) -> None:
+        """Delete a checkpoint, if it is there: under another name, since a process may be killed halfway."""
+        if self._place(step).exists():
+            leftover = self.folder / f"draft-old-{os.getpid()}"
+            os.replace(self._place(step), leftover)
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def _place(self, step: int) -> Path:
         return self.folder / f"{step:06d}"

@@ -1,5 +1,6 @@
 """The three trainings of a run, each a function of the run's folder: what is finished is not done again."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,9 @@ Source = Callable[[], CaptionedPictures]
 
 def train_tokenizer(folder: Path, config: TokenizerConfig, source: Source) -> None:
     """Learn a vocabulary from the captions of `train`; writes `folder/tokenizer`."""
-    pictures = source()
-    Tokenizer.train([pictures.captions[row] for row in pictures.rows("train")], config).save(folder / "tokenizer")
+    pictures, draft = source(), folder / "tokenizer.part"
+    Tokenizer.train([pictures.captions[row] for row in pictures.rows("train")], config).save(draft)
+    os.replace(draft, folder / "tokenizer")  # it has two files, and is whole or not there
 
 
 def train_vqgan(

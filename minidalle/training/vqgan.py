@@ -61,6 +61,8 @@ class VQGANStage:
         reconstructed = output.pictures.float()
         reconstruction = reconstruction_loss(reconstructed, pictures, self.weights)
         loss = reconstruction + output.commitment
+        if n < self.config.unquantized:
+            loss = loss + 0 * output.quantized.sum()  # DDP wants every parameter in every step, a codebook too
         numbers = {"loss": loss.item(), "commitment": output.commitment.item()}
         numbers["psnr"] = psnr(reconstructed.detach().clamp(0, 1), pictures).clamp(max=100).mean().item()
         if self.adversary:
@@ -76,13 +78,14 @@ class VQGANStage:
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""
-        return self.pictures.named(self._rows(n))
+        return self.pictures.named(self._batch_rows(n))
 
     def evaluate(self) -> dict[str, float]:
         """How well the averaged weights reconstruct `dev`."""
         rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
         total = torch.zeros(3, dtype=torch.float64, device=self.device)
-        for part in np.array_split(rows, -(-len(rows) // 64)):
+        for start in range(0, len(rows), 64):
+            part = rows[start : start + 64]
             pictures = self._load(part)
             drawn = reconstruct(self._steady, pictures)
             loss = reconstruction_loss(drawn, pictures, self.weights)
@@ -102,7 +105,7 @@ class VQGANStage:
         adversary = self.adversary.tensors() if self.adversary else {}
         return flatten(model=self.vqgan.state_dict(), average=self._steady.state_dict(), adversary=adversary,
                        optimizer=self.optimizers.tensors(),
-                       epoch={"counts": self.counts, "usage": torch.tensor(self.usage)})  # fmt: skip
+                       epoch={"counts": self.counts, "usage": torch.tensor(self.usage, dtype=torch.float64)})  # fmt: skip
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
@@ -119,9 +122,11 @@ class VQGANStage:
     def _steady(self) -> VQGAN:
         return self.average.model
 
+    def _batch_rows(self, n: int) -> np.ndarray:
+        return batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
+
     def _rows(self, n: int) -> np.ndarray:
-        rows = batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
-        return rank_slice(rows, self.ranks.rank, self.ranks.size)
+        return rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
 
     def _load(self, rows: np.ndarray) -> Tensor:
         return to_floats(self.pictures.pictures[rows], self.device)
@@ -155,7 +160,8 @@ class VQGANStage:
     def _usage(self, n: int) -> dict[str, float]:
         """Codes used over the last whole epoch, and their perplexity; counts begin anew with each epoch."""
         size = self.config.batch_size
-        if (n + 1) * size // len(self.rows) > n * size // len(self.rows):
+        epoch_ends = (n + 1) * size // len(self.rows) > n * size // len(self.rows)
+        if epoch_ends and n >= self.config.unquantized:
             self.usage = usage_of_counts(self.counts)
             self.counts.zero_()
         return dict(zip(("codes_used", "perplexity"), self.usage, strict=False))

@@ -157,6 +157,17 @@ def test_the_draft_knows_the_caption_and_not_its_padding(captions: Captions, ima
     assert not torch.equal(bart.decode(memory, mask, inputs, nothing), bart.decode(memory, mask, inputs))
 
 
+def test_a_new_model_begins_close_to_its_embeddings(captions: Captions) -> None:
+    torch.manual_seed(0)
+    bart = Bart(BartConfig(**{**SIZES, "encoder_layers": 12}))
+    text, mask = captions
+    weights = bart.encoder
+    embeddings = weights["tokens"]["weight"][text] + weights["positions"]["weight"]
+    layer_norm = torch.nn.functional.layer_norm
+    change = bart.encode(text, mask) - layer_norm(embeddings, (24,))
+    assert 0 < change[mask].std() < 0.5
+
+
 @pytest.mark.parametrize("norm", ["post", "pre", "normformer"])
 def test_the_initial_loss_is_near_that_of_a_uniform_guess(norm: str) -> None:
     torch.manual_seed(0)

@@ -159,3 +159,21 @@ def test_duplicates_are_kept_once_in_the_hardest_split() -> None:
         "dropped", "iid", "dropped", "dropped", "concept", "train",
     ]  # fmt: skip
     assert drop_duplicates(rows, ["train"] * 6) == ["train"] * 6
+
+
+def test_an_only_tone_is_not_held_out_as_a_tone() -> None:
+    rows = [
+        Row(f"{role}{tone}", "noto", role, "", tone, "")
+        for role in ("one", "two")
+        for tone in ("", "dark", "light")
+    ]
+    rows = [row for row in rows if row.key != "onelight"]
+    splits = assign_splits(rows, 0, SplitSizes(dev=0, iid=0, cell=0, tone=5, combo=0, concept=0))
+    assert [row.role for row, split in zip(rows, splits, strict=True) if split == "tone"] == ["two"]
+
+
+def test_large_roles_and_mirror_images_are_never_new(rows: list[Row]) -> None:
+    splits = assign_splits(rows, 0, SplitSizes(combo=100_000, concept=0.5))
+    unseen = {row.role for row, split in zip(rows, splits, strict=True) if split in {"combo", "concept"}}
+    assert len(unseen) > 800
+    assert not unseen & {"kiss", "wrestling", "holding hands", "walking", "walking facing right"}

@@ -1,0 +1,131 @@
+"""Small trainings for the tests: their pictures, their settings, and ways to spoil them."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from minidalle.data import CaptionedPictures, emoji_pictures
+from minidalle.presets import PRESETS, Preset
+from minidalle.training import stages
+from minidalle.training.bart import BartStage
+from minidalle.training.distributed import Ranks, launch
+from minidalle.training.loop import Watch
+from minidalle.training.vqgan import VQGANStage
+
+EMOJI_SAMPLE = "EMOJI_SAMPLE"  # the variable that names the folder of a small table of emoji
+
+COLORS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "black": (10, 10, 10)}
+TONES = ("", "dark", "light")
+
+
+def squares(size: int = 16, rows: int = 160) -> CaptionedPictures:
+    """Colored squares on white: 128 rows of train, the others of dev; some have a tone, as the emoji do."""
+    chance = np.random.default_rng(0)
+    pictures = np.full((rows, size, size, 3), 255, np.uint8)
+    captions, tones = [], []
+    for row in range(rows):
+        color = list(COLORS)[row % 4]
+        tone = TONES[chance.integers(3)]
+        top, left = chance.integers(0, size // 2, 2)
+        pictures[row, top : top + size // 2, left : left + size // 2] = COLORS[color]
+        captions.append(f"{tone} {color} square, {'upper' if top < size // 4 else 'lower'} {row}".strip())
+        tones.append(tone)
+    splits = np.array(["train"] * 128 + ["dev"] * (rows - 128))
+    return CaptionedPictures(captions, pictures, splits, {"tone": np.array(tones)})
+
+
+def emoji_sample(size: int) -> CaptionedPictures:
+    """Some hundreds of real emoji, from a folder that a test has prepared."""
+    folder = Path(os.environ[EMOJI_SAMPLE])
+    return emoji_pictures(size, folder / "emoji.parquet", folder / "partition.csv")
+
+
+def tiny() -> Preset:
+    """The `tiny` preset: everything that can be switched on is."""
+    return PRESETS["tiny"]
+
+
+def muon() -> Preset:
+    """The `tiny` preset with Muon for the BART."""
+    training = tiny().training
+    return replace(tiny(), training=replace(training, bart=replace(training.bart, optimizer="muon")))
+
+
+def short_cpu() -> Preset:
+    """The `cpu` preset with all its shapes and options, but only a few steps and frequent checkpoints."""
+    training = PRESETS["cpu"].training
+    vqgan = replace(training.vqgan, steps=26, warmup=4, unquantized=8, checkpoint_every=13, log_every=1)
+    if vqgan.discriminator_start is not None:
+        vqgan = replace(vqgan, discriminator_start=14, discriminator_warmup=4)
+    bart = replace(training.bart, steps=16, warmup=4, checkpoint_every=8, log_every=1)
+    if bart.draft_steps:
+        bart = replace(bart, draft_steps=6)
+    return replace(PRESETS["cpu"], training=replace(training, vqgan=vqgan, bart=bart))
+
+
+def plain() -> Preset:
+    """The `tiny` shapes, in float32 and without any draw that depends on the rank."""
+    whole = tiny()
+    vqgan = replace(whole.training.vqgan, steps=30, unquantized=10, precision="fp32", discriminator_start=None)
+    bart = replace(whole.training.bart, steps=30, precision="fp32", token_noise=0, caption_dropout=0, draft_steps=0)
+    training = replace(whole.training, vqgan=replace(vqgan, log_every=1), bart=replace(bart, log_every=1))
+    return replace(whole, vqgan=replace(whole.vqgan, restart_below=0.0), training=training)
+
+
+RECIPES: dict[str, tuple[Callable[[], Preset], Callable[..., CaptionedPictures]]] = {
+    "tiny": (tiny, squares),
+    "muon": (muon, squares),
+    "plain": (plain, squares),
+    "cpu": (short_cpu, emoji_sample),
+}
+
+
+def train_recipe(name: str, folder: Path, ranks: int, watch: Watch | None = None, upto: str = "bart") -> None:
+    """Train the stages of a recipe that are not finished yet."""
+    preset, pictures = RECIPES[name][0](), RECIPES[name][1]
+    source = partial(pictures, preset.vqgan.image_size)
+    if not (folder / "tokenizer").exists():
+        stages.train_tokenizer(folder, preset.tokenizer, source)
+    for stage, work, config in (("vqgan", stages.train_vqgan, preset.vqgan), ("bart", stages.train_bart, preset.bart)):
+        if not (folder / f"{stage}.safetensors").exists():
+            launch(work, ranks, folder, config, preset.training, source, "cpu", watch=watch)
+        if stage == upto:
+            return
+
+
+def spoiled(ranks: Ranks, how: str, step: int, rank: int, work: Callable[..., None], *arguments: Any) -> None:
+    """A training's work in which one rank gets a batch that is not a number, dies or fails at one step."""
+
+    class SpoiledVQGAN(VQGANStage):
+        poisoned = False
+
+        def step(self, n: int) -> dict[str, float]:
+            here = (n, self.ranks.rank) == (step, rank)
+            if here and how == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if here and how == "fail":
+                raise ValueError("this rank has had enough")
+            self.poisoned = here and how == "nan"
+            return super().step(n)
+
+        def _load(self, rows: np.ndarray) -> torch.Tensor:
+            return super()._load(rows) * (float("nan") if self.poisoned else 1)
+
+    class SpoiledBart(BartStage):
+        def _batch(self, n: int) -> tuple[torch.Tensor, ...]:
+            *batch, colors = super()._batch(n)
+            return (*batch, colors * float("nan") if (n, self.ranks.rank) == (step, rank) else colors)
+
+    own = stages.VQGANStage, stages.BartStage
+    stages.VQGANStage, stages.BartStage = SpoiledVQGAN, SpoiledBart  # type: ignore[misc]
+    try:
+        work(ranks, *arguments)
+    finally:
+        stages.VQGANStage, stages.BartStage = own  # type: ignore[misc]

@@ -36,7 +36,10 @@ class SplitScores:
 
 
 def score_splits(
-    pipeline: TextToImage, pictures: CaptionedPictures, splits: Sequence[str] = ("train", *HELD_OUT), most: int = 800
+    pipeline: TextToImage,
+    pictures: CaptionedPictures,
+    splits: Sequence[str] = ("train", *HELD_OUT),
+    most: int = 800,
 ) -> list[SplitScores]:
     """Measure the splits that the data set has, each on the same rows every time.
 
@@ -57,7 +60,11 @@ def some_rows(pictures: CaptionedPictures, split: str, most: int) -> np.ndarray:
 
 
 def _score(pipeline: TextToImage, pictures: CaptionedPictures, split: str, rows: np.ndarray) -> SplitScores:
-    captions, pixels, device = [pictures.captions[row] for row in rows], pictures.pictures[rows], pipeline.device
+    captions, pixels, device = (
+        [pictures.captions[row] for row in rows],
+        pictures.pictures[rows],
+        pipeline.device,
+    )
     tokens = tokenize(captions, pixels, pipeline.tokenizer.encode_batch, pipeline.vqgan.encode, device)
     nats = row_nats(pipeline.bart, tokens, np.arange(len(rows))) / tokens.image.shape[1]
     parts = zip(tokens.image.split(128), np.split(pixels, range(128, len(rows), 128)), strict=True)

@@ -61,7 +61,6 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probability = ordered.softmax(-1)
     enough_before = probability.cumsum(-1) - probability >= p
-    enough_before[..., 0] = False
     ruled_out = torch.zeros_like(enough_before).scatter(-1, order, enough_before)
     return logits.masked_fill(ruled_out, float("-inf"))
 

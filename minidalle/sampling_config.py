@@ -23,8 +23,6 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.temperature < float("inf"), "temperature", self.temperature, "a number, 0 or more")
-        require(
-            self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more, or None for all tokens"
-        )
+        require(self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more, or None for all tokens")
         require(0 < self.top_p <= 1, "top_p", self.top_p, "a probability above 0, at most 1")
         require(abs(self.guidance) < float("inf"), "guidance", self.guidance, "a finite number")

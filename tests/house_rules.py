@@ -75,9 +75,7 @@ def long_functions(source: str, most: int = 40) -> list[str]:
 def missing_docstrings(source: str) -> list[str]:
     """A module, and each of its public functions and classes, says what it is."""
     module = ast.parse(source)
-    named = [
-        node for node in module.body if isinstance(node, Function | ast.ClassDef) and node.name[0] != "_"
-    ]
+    named = [node for node in module.body if isinstance(node, Function | ast.ClassDef) and node.name[0] != "_"]
     complaints = [] if ast.get_docstring(module) else ["the module has no docstring"]
     return complaints + [f"{node.name} has no docstring" for node in named if not ast.get_docstring(node)]
 
@@ -85,9 +83,7 @@ def missing_docstrings(source: str) -> list[str]:
 def star_imports(source: str) -> list[str]:
     """Nobody imports everything."""
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
-    return [
-        f"from {node.module} import *" for node in imports if any(name.name == "*" for name in node.names)
-    ]
+    return [f"from {node.module} import *" for node in imports if any(name.name == "*" for name in node.names)]
 
 
 def vague_name(module: str) -> list[str]:
@@ -97,11 +93,7 @@ def vague_name(module: str) -> list[str]:
 
 def machine_paths(text: str) -> list[str]:
     """Nothing points at somebody's own machine."""
-    return [
-        f"line {n}: {line.strip()}"
-        for n, line in enumerate(text.splitlines(), 1)
-        if MACHINE_PATH.search(line)
-    ]
+    return [f"line {n}: {line.strip()}" for n, line in enumerate(text.splitlines(), 1) if MACHINE_PATH.search(line)]
 
 
 def captures(source: str) -> list[str]:
@@ -156,9 +148,7 @@ def _imports(modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
                 names = [name.name for name in node.names]
             elif isinstance(node, ast.ImportFrom):
                 base = _absolute(module, node, modules)
-                names = [
-                    f"{base}.{name.name}" if f"{base}.{name.name}" in modules else base for name in node.names
-                ]
+                names = [f"{base}.{name.name}" if f"{base}.{name.name}" in modules else base for name in node.names]
                 names = [] if [name.name for name in node.names] == ["__version__"] else names
             yield from ((module, name) for name in names if name.split(".")[0] == PACKAGE and name != module)
 
@@ -183,9 +173,7 @@ def _read_at_import(node: ast.AST) -> Iterator[ast.Name | ast.Attribute]:
         defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default)]
         children: list[ast.AST] = [*defaults, *getattr(node, "decorator_list", [])]
         children += [
-            child
-            for child in ast.walk(node)
-            if isinstance(child, Function | ast.Lambda) and child is not node
+            child for child in ast.walk(node) if isinstance(child, Function | ast.Lambda) and child is not node
         ]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
         children = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -205,9 +193,6 @@ def _is_alias(node: ast.stmt) -> bool:
 
 def _partial_arguments(module: ast.Module) -> Iterator[ast.Name | ast.Attribute]:
     for node in ast.walk(module):
-        if (
-            isinstance(node, ast.Call)
-            and getattr(node.func, "attr", getattr(node.func, "id", "")) == "partial"
-        ):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "partial":
             arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from (value for value in arguments if isinstance(value, ast.Name | ast.Attribute))

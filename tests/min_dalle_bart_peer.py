@@ -28,9 +28,7 @@ def main(inputs: str, outputs: str) -> None:
         "device": "cpu",
     }
     text = tensors["text"]  # two rows: min-dalle's encoder takes nothing else
-    encoder = DalleBartEncoder(
-        text_vocab_count=sizes["text_vocab"], text_token_count=text.shape[1], **shape
-    ).eval()
+    encoder = DalleBartEncoder(text_vocab_count=sizes["text_vocab"], text_token_count=text.shape[1], **shape).eval()
     encoder.load_state_dict(part(tensors, "encoder."), strict=True)
     decoder = DalleBartDecoder(image_vocab_count=sizes["codes"], **shape).eval()
     decoder.load_state_dict(part(tensors, "decoder."), strict=True)

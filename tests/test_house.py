@@ -51,9 +51,7 @@ def files_of_the_repository() -> list[Path]:
 
 @pytest.mark.parametrize("rule", OF_SOURCE)
 def test_sources(rule: Callable[[str], list[str]]) -> None:
-    complaints = [
-        f"{path.relative_to(ROOT)}: {line}" for path, source in SOURCES.items() for line in rule(source)
-    ]
+    complaints = [f"{path.relative_to(ROOT)}: {line}" for path, source in SOURCES.items() for line in rule(source)]
     assert not complaints, "\n".join(complaints)
 
 
@@ -178,9 +176,7 @@ def house(**sources: str) -> dict[str, str]:
     modules = {"minidalle": ""}
     for name, source in sources.items():
         parts = ["minidalle", *name.split("__")]
-        modules |= {
-            ".".join(parts[:n]): "" for n in range(2, len(parts)) if ".".join(parts[:n]) not in modules
-        }
+        modules |= {".".join(parts[:n]): "" for n in range(2, len(parts)) if ".".join(parts[:n]) not in modules}
         modules[".".join(parts)] = source
     return modules
 

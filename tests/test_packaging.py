@@ -10,7 +10,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIRED = [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
+REQUIRED = [
+    *PROJECT["dependencies"],
+    *(name for extra in PROJECT["optional-dependencies"].values() for name in extra),
+]
 
 
 def conda_pip_lines(text: str) -> list[str]:
@@ -47,4 +50,6 @@ def test_constraints_pin_what_is_required(requirement: str) -> None:
 
 def test_constraints_name_plain_versions() -> None:
     """A local version such as 2.13.0+cpu would fit one machine only."""
-    assert not [version for version in pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).values() if "+" in version]
+    assert not [
+        version for version in pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).values() if "+" in version
+    ]

@@ -74,9 +74,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     return scores.softmax(-1, dtype=precision).to(value.dtype) @ value
 
 
-def multi_head_attention(
-    weights: Weights, x: Tensor, memory: Tensor, mask: Tensor | None, heads: int
-) -> Tensor:
+def multi_head_attention(weights: Weights, x: Tensor, memory: Tensor, mask: Tensor | None, heads: int) -> Tensor:
     """Let each token of `x` ask the tokens of `memory`, in several heads at once.
 
     Args:

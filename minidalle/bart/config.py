@@ -81,9 +81,7 @@ class BartConfig:
         known = 0 <= self.start_token < self.image_vocab
         require(known, "start", self.start, f"an id below image_codes + image_extra = {self.image_vocab}")
         same = not self.tied or self.text_vocab == self.image_vocab
-        require(
-            same, "text_vocab", self.text_vocab, f"image_codes + image_extra = {self.image_vocab}, if tied"
-        )
+        require(same, "text_vocab", self.text_vocab, f"image_codes + image_extra = {self.image_vocab}, if tied")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "a chance from 0 to below 1")
 
     @property

@@ -61,9 +61,7 @@ class Bart(nn.Module):
             x = encoder_layer(layer, x, mask, config.heads, self._dropout)
         return optional_norm(weights, "final_norm", x)
 
-    def decode(
-        self, memory: Tensor, text_mask: Tensor, image_in: Tensor, draft: Draft | None = None
-    ) -> Tensor:
+    def decode(self, memory: Tensor, text_mask: Tensor, image_in: Tensor, draft: Draft | None = None) -> Tensor:
         """Predict every image token from an encoded caption and the image tokens before it.
 
         Args:

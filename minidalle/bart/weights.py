@@ -2,7 +2,7 @@
 
 The functions that compute look at the tree, not at the config: a norm, a gate or a bias acts where it is.
 
-Initial values: embeddings are normal with variance 1 / D, so that a token's vector has length 1. Linear layers
+Initial values: embeddings are normal with variance 1 / D: a token's vector has length 1. Linear layers
 are as torch makes them (variance 1 / 3 inputs), but what a branch adds is ten times smaller: the model begins
 close to its embeddings, however deep it is. Both learned faster on a small task than BART's 0.02 everywhere.
 """

@@ -35,7 +35,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """DALL·E mini, built from scratch: train a small one, draw with it, look inside."""
 
@@ -70,7 +72,9 @@ def train(
     run_stages(preset.value, out, device, ranks, (stage.value,))
 
 
-@app.command(epilog='Example: minidalle generate "red apple, noto style" "cat face, twemoji style" -n 4 --out apples.png')
+@app.command(
+    epilog='Example: minidalle generate "red apple, noto style" "cat face, twemoji style" -n 4 --out apples.png'
+)
 def generate(
     captions: Annotated[list[str], typer.Argument(metavar="CAPTION…", help="What to draw.")],
     count: Annotated[int, typer.Option("-n", min=1, help="Pictures per caption.")] = 1,
@@ -80,7 +84,9 @@ def generate(
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of this share only.")] = None,
     seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
     run: RunOption = Path("runs/cpu"),
-    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path("drawn.png"),
+    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path(
+        "drawn.png"
+    ),
     device: DeviceOption = "auto",
 ) -> None:
     """Draw captions with a trained run."""

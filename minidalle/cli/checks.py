@@ -59,9 +59,7 @@ def check_packages() -> Iterator[Finding]:
     for extra in ("", *EXTRAS):
         ours = [need for need in needed if need.marker is None or need.marker.evaluate({"extra": extra})]
         own = [need for need in ours if bool(extra) == ("extra" in str(need.marker))]
-        wrong = [
-            f"{need.name} {_version(need.name)} (needed: {need.specifier})" for need in own if not _fits(need)
-        ]
+        wrong = [f"{need.name} {_version(need.name)} (needed: {need.specifier})" for need in own if not _fits(need)]
         name = f"for {EXTRAS[extra]}" if extra else "packages"
         if not wrong:
             yield Finding(GOOD, name, ", ".join(f"{need.name} {_version(need.name)}" for need in own))
@@ -186,9 +184,7 @@ def free_memory(meminfo: Path = Path("/proc/meminfo")) -> float | None:
     """Memory that a new program can have, in gigabytes; None where the system does not tell."""
     try:
         lines = meminfo.read_text().splitlines()
-        return next(
-            int(line.split()[1]) * 1024 / GIGABYTE for line in lines if line.startswith("MemAvailable")
-        )
+        return next(int(line.split()[1]) * 1024 / GIGABYTE for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return None
 

@@ -38,7 +38,10 @@ def draw_captions(
         print(f"{len(drawn)} pictures: {out}")
         return
     for (caption, own), picture in zip(wanted, drawn, strict=True):
-        atomic_write(out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png", png(picture))
+        atomic_write(
+            out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png",
+            png(picture),
+        )
     print(f"{len(drawn)} pictures in {out}")
 
 

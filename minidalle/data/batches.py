@@ -8,9 +8,7 @@ from minidalle.errors import require
 from minidalle.runtime import numpy_generator
 
 
-def batch_rows(
-    rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.ndarray | None = None
-) -> np.ndarray:
+def batch_rows(rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.ndarray | None = None) -> np.ndarray:
     """The rows of batch `n` of endless shuffled epochs; a batch may end one epoch and begin the next.
 
     An epoch is every row once, newly shuffled. Rows that are thinned come every second epoch: a fixed half

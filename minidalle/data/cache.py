@@ -28,9 +28,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MINIDALLE_CACHE") or platformdirs.user_cache_dir("minidalle"))
 
 
-def cached_pictures(
-    name: str, drawings: Sequence[Drawing], size: int, progress: Progress | None = None
-) -> Rendered:
+def cached_pictures(name: str, drawings: Sequence[Drawing], size: int, progress: Progress | None = None) -> Rendered:
     """Render drawings, or read them from the cache if they were rendered before.
 
     Two processes may do this at once, and one may be killed: a file is there whole or not at all. One that is

@@ -63,9 +63,7 @@ def duplicates_table(data: CaptionedPictures) -> str:
 def distances_table(data: CaptionedPictures, splits: Sequence[str] = HELD_OUT[::-1]) -> str:
     """How far each held-out picture is from its nearest in train, and whether that one is its sibling."""
     train = data.rows("train")
-    lines = [
-        ["split", "pictures", "rows", "lower quartile", "median", "upper quartile", "same role and style"]
-    ]
+    lines = [["split", "pictures", "rows", "lower quartile", "median", "upper quartile", "same role and style"]]
     for split in splits:
         for name, is_named in (("toned", data.toned), ("plain", ~data.toned)):
             rows = data.rows(split)

@@ -43,7 +43,9 @@ def write_report(folder: Path, preset: Preset, pictures: CaptionedPictures, devi
     save_json(folder / "scores.json", [asdict(score) for score in scores])
     galleries = [_gallery(pipeline, preset, pictures, split) for split in HELD_OUT if split in set(pictures.splits)]
     for gallery in galleries:
-        columns = [np.concatenate([example[kind] for example in gallery["examples"]]) for kind in ("real", "again", "drawn")]
+        columns = [
+            np.concatenate([example[kind] for example in gallery["examples"]]) for kind in ("real", "again", "drawn")
+        ]
         page = sheet(np.concatenate(columns).reshape(-1, *pictures.pictures.shape[1:]), PICTURES, scale=3)
         atomic_write(folder / "pictures" / f"{gallery['split']}.png", png(page))
     return write_page(folder / "report.html", "run.html", preset=preset, scores=scores, galleries=galleries,
@@ -58,7 +60,8 @@ def _gallery(pipeline: TextToImage, preset: Preset, pictures: CaptionedPictures,
     again = to_pixels(pipeline.decode_image(pipeline.vqgan.encode(to_floats(real, pipeline.device))))
     drawn = to_pixels(pipeline.draw(captions, [0] * len(rows), preset.sampling))
     examples = [
-        {"caption": caption, "real": real[i], "again": again[i], "drawn": drawn[i]} for i, caption in enumerate(captions)
+        {"caption": caption, "real": real[i], "again": again[i], "drawn": drawn[i]}
+        for i, caption in enumerate(captions)
     ]
     return {"split": split, "unseen": UNSEEN[split], "examples": examples}
 
@@ -68,7 +71,12 @@ def _curves(folder: Path) -> list[dict[str, Any]]:
     bart = [{**row, "dev_nats": row["dev_loss"]} if "dev_loss" in row else row for row in bart]
     plots = [
         ("VQGAN: reconstruction", vqgan, {"psnr": "train, batch", "dev_psnr": "dev"}, "PSNR in dB"),
-        ("VQGAN: codebook", vqgan, {"codes_used": "codes used", "perplexity": "perplexity"}, "codes, per epoch"),
+        (
+            "VQGAN: codebook",
+            vqgan,
+            {"codes_used": "codes used", "perplexity": "perplexity"},
+            "codes, per epoch",
+        ),
         ("BART: loss", bart, {"nats": "train, batch", "dev_nats": "dev"}, "nats per image token"),
         ("Speed", bart, {"pictures_per_second": "BART"}, "pictures per second"),
     ]

@@ -34,9 +34,7 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         least = len(SPECIAL_TOKENS) + 1 + BYTES
         room = type(self.vocab_size) is int and self.vocab_size >= least
-        require(
-            room, "vocab_size", self.vocab_size, f"a whole number from {least} (bytes and special tokens)"
-        )
+        require(room, "vocab_size", self.vocab_size, f"a whole number from {least} (bytes and special tokens)")
         room = type(self.text_length) is int and self.text_length >= 2
         require(room, "text_length", self.text_length, "a whole number from 2 (<s> and </s>)")
         known = get_args(Normalizer)

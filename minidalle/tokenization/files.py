@@ -39,9 +39,7 @@ def read_config(folder: Path) -> TokenizerConfig:
     """
     path = folder / CONFIG
     if not path.exists():
-        raise CheckpointError(
-            f"no {CONFIG} in {folder}: load a tokenizer from elsewhere with a TokenizerConfig"
-        )
+        raise CheckpointError(f"no {CONFIG} in {folder}: load a tokenizer from elsewhere with a TokenizerConfig")
     fields = load_json(path)
     try:
         return TokenizerConfig(**fields)

@@ -92,7 +92,12 @@ class BartStage:
         self.device = next(bart.parameters()).device
         self.null = tokens.text.new_tensor(codec.tokenizer.encode(""))
         drafts = bart.config.draft_width > 0
-        require(drafts or not config.draft_steps, "draft_steps", config.draft_steps, "0 for a BART without a draft")
+        require(
+            drafts or not config.draft_steps,
+            "draft_steps",
+            config.draft_steps,
+            "0 for a BART without a draft",
+        )
         self.objective = ranks.share(BartObjective(bart, config.draft_cells), unused=drafts)
         self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
         self.average = Average(bart, config.average)

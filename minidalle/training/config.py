@@ -67,7 +67,12 @@ class VQGANTraining(StageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.unquantized < self.steps, "unquantized", self.unquantized, f"between 0 and steps={self.steps}")
+        require(
+            0 <= self.unquantized < self.steps,
+            "unquantized",
+            self.unquantized,
+            f"between 0 and steps={self.steps}",
+        )
         for name in ("l1_weight", "mse_weight", "gradient_weight", "discriminator_weight"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         start = self.discriminator_start

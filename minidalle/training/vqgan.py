@@ -73,7 +73,12 @@ class VQGANStage:
         rate = self.optimizers.step(n)
         restarted = self._follow(n, output) if n >= self.config.unquantized else 0
         self.average.update(self.vqgan, n)
-        numbers = {**self.ranks.mean(numbers), "gradient_norm": norm, "learning_rate": rate, "restarted": restarted}
+        numbers = {
+            **self.ranks.mean(numbers),
+            "gradient_norm": norm,
+            "learning_rate": rate,
+            "restarted": restarted,
+        }
         return {**numbers, **self._usage(n)}
 
     def batch_name(self, n: int) -> str:

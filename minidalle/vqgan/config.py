@@ -81,9 +81,7 @@ class VQGANConfig:
         require(self.codes >= 2, "codes", self.codes, "at least 2")
         require(self.commitment >= 0, "commitment", self.commitment, "at least 0")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "in [0, 1); 0 learns by gradient")
-        require(
-            0 <= self.restart_below < 1, "restart_below", self.restart_below, "in [0, 1); 0 restarts none"
-        )
+        require(0 <= self.restart_below < 1, "restart_below", self.restart_below, "in [0, 1); 0 restarts none")
         ok = self.restart_below == 0 or self.ema_decay > 0
         require(ok, "restart_below", self.restart_below, "0 for a codebook without EMA (ema_decay=0)")
         span = self.pixel_range

@@ -12,9 +12,7 @@ from minidalle.bart import Bart, BartConfig
 from minidalle.errors import InvalidValue
 
 DALLE = {**PUBLISHED, "text_length": 64, "image_codes": 16384, "image_length": 256}
-MINI = BartConfig(
-    **DALLE, text_vocab=50264, width=1024, heads=16, hidden=2730, encoder_layers=12, decoder_layers=12
-)
+MINI = BartConfig(**DALLE, text_vocab=50264, width=1024, heads=16, hidden=2730, encoder_layers=12, decoder_layers=12)
 MEGA = BartConfig(
     **{**DALLE, "image_extra": 32, "text_vocab": 50272, "width": 2048, "heads": 32, "hidden": 4096},
     encoder_layers=24,

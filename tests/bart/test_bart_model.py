@@ -90,9 +90,7 @@ def test_every_weight_gets_a_gradient(bart: Bart, captions: Captions, image_toke
         loss = loss + draft.colors.square().mean()
         loss = loss + sequence_loss(bart.draft_logits(draft.cells), image_tokens)
     loss.backward()
-    silent = [
-        name for name, weight in bart.named_parameters() if weight.grad is None or not weight.grad.any()
-    ]
+    silent = [name for name, weight in bart.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []
 
 

@@ -25,9 +25,7 @@ def test_sequence_loss_equals_torch(masked: bool) -> None:
 
 
 def test_sequence_loss_of_a_uniform_guess_is_log_v_in_full_precision() -> None:
-    loss = sequence_loss(
-        torch.full((2, 3, 512), 300.0, dtype=torch.bfloat16), torch.zeros(2, 3, dtype=torch.long)
-    )
+    loss = sequence_loss(torch.full((2, 3, 512), 300.0, dtype=torch.bfloat16), torch.zeros(2, 3, dtype=torch.long))
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(6.238324625, abs=1e-4)
 

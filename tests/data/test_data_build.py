@@ -102,9 +102,7 @@ def test_names_are_plain_english() -> None:
 
 
 def test_a_key_names_the_content() -> None:
-    keys = {
-        row_key(*content) for content in [("a", "b", "c"), ("a", "bc", ""), ("ab", "", "c"), ("a", "b", "d")]
-    }
+    keys = {row_key(*content) for content in [("a", "b", "c"), ("a", "bc", ""), ("ab", "", "c"), ("a", "b", "d")]}
     assert len(keys) == 4
     assert all(len(key) == 16 for key in keys)
 

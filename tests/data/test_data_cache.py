@@ -12,9 +12,7 @@ from minidalle.data import emoji_pictures
 from minidalle.data.cache import cache_folder, cached_pictures, render_all
 from minidalle.data.pictures import Skipped
 
-SQUARE = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1H0z" fill="#{:06x}"/></svg>'
-)
+SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1v1H0z" fill="#{:06x}"/></svg>'
 SQUARES = [(f"square {color}", SQUARE.format(color)) for color in range(300)]
 BROKEN = ("broken", "<svg")
 
@@ -112,9 +110,7 @@ def test_pictures_of_another_number_or_type_are_rendered_again(cache: Path) -> N
     assert colors(cached_pictures("squares", SQUARES[:20], 8)[0]) == list(range(20))
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_survived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_said_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("MINIDALLE_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(UserWarning, match="MINIDALLE_CACHE"):

@@ -41,9 +41,7 @@ def test_the_nearest_picture_is_found() -> None:
 
 
 def test_a_card_without_a_place_for_a_table_is_refused() -> None:
-    assert (
-        update("a\n<!-- t -->\nold\n<!-- end -->\nb", {"t": "new"}) == "a\n<!-- t -->\nnew\n<!-- end -->\nb"
-    )
+    assert update("a\n<!-- t -->\nold\n<!-- end -->\nb", {"t": "new"}) == "a\n<!-- t -->\nnew\n<!-- end -->\nb"
     with pytest.raises(InvalidValue, match="card='t'"):
         update("a", {"t": "new"})
 

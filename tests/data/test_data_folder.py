@@ -72,9 +72,7 @@ def test_dev_is_drawn_by_name_and_does_not_move(tmp_path: Path) -> None:
         names = [f"{i:03d}.png" for i in range(count)]
         for name in names:
             Image.new("RGB", (8, 8), RED).save(tmp_path / name)
-        (tmp_path / "captions.csv").write_text(
-            "\n".join(["file_name,caption", *(f"{name},red" for name in names)])
-        )
+        (tmp_path / "captions.csv").write_text("\n".join(["file_name,caption", *(f"{name},red" for name in names)]))
         pictures = picture_folder(tmp_path, 8, dev=0.2)
         dev = set(pictures.columns["key"][pictures.rows("dev")].tolist())
         assert 0.1 < len(dev) / count < 0.3

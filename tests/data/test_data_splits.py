@@ -93,9 +93,7 @@ def _moved(pairs: Pairs, key: str) -> Pairs:
 @pytest.mark.parametrize("split", ["concept", "combo", "tone", "cell"])
 def test_the_rules_notice_a_row_that_leaked(pairs: Pairs, split: str) -> None:
     rows = Counter(row.role for row, own in pairs if own == split)
-    several = [
-        row.key for row, own in pairs if own == split and rows[row.role] > 1
-    ]  # one alone leaves no trace
+    several = [row.key for row, own in pairs if own == split and rows[row.role] > 1]  # one alone leaves no trace
     for key in several[:: len(several) // 5]:
         assert split in violations(_moved(pairs, key))
 
@@ -151,10 +149,7 @@ def test_a_size_that_is_no_size_is_refused() -> None:
 
 
 def test_duplicates_are_kept_once_in_the_hardest_split() -> None:
-    rows = [
-        Row(key, "noto", key, "", "", of)
-        for key, of in zip("abcdef", ["", "a", "a", "", "d", ""], strict=True)
-    ]
+    rows = [Row(key, "noto", key, "", "", of) for key, of in zip("abcdef", ["", "a", "a", "", "d", ""], strict=True)]
     assert drop_duplicates(rows, ["train", "iid", "iid", "dev", "concept", "train"]) == [
         "dropped", "iid", "dropped", "dropped", "concept", "train",
     ]  # fmt: skip
@@ -163,9 +158,7 @@ def test_duplicates_are_kept_once_in_the_hardest_split() -> None:
 
 def test_an_only_tone_is_not_held_out_as_a_tone() -> None:
     rows = [
-        Row(f"{role}{tone}", "noto", role, "", tone, "")
-        for role in ("one", "two")
-        for tone in ("", "dark", "light")
+        Row(f"{role}{tone}", "noto", role, "", tone, "") for role in ("one", "two") for tone in ("", "dark", "light")
     ]
     rows = [row for row in rows if row.key != "onelight"]
     splits = assign_splits(rows, 0, SplitSizes(dev=0, iid=0, cell=0, tone=5, combo=0, concept=0))

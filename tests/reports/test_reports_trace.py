@@ -25,13 +25,13 @@ from minidalle.reports.trace import (
     two_sided,
     write_trace,
 )
-from minidalle.sampling import generate_tokens
+from minidalle.sampling import NextLogits, generate_tokens
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.vqgan import VQGAN, VQGANConfig
 
 CAPTION = "woman firefighter, noto style"
-TEXT, SIDE, GRID, CODES = 16, 16, 4, 24
+VOCAB, TEXT, SIDE, GRID, CODES = 280, 20, 16, 4, 24
 TOKENS = GRID**2
 GUIDED = SamplingConfig(temperature=0.7, guidance=2.0)
 
@@ -39,14 +39,14 @@ GUIDED = SamplingConfig(temperature=0.7, guidance=2.0)
 def make_pipeline(draft_width: int = 0) -> TextToImage:
     """Untrained, but with weights far from zero, so that every code, token and draft is different."""
     torch.manual_seed(0)
-    tokenizer = Tokenizer.train([CAPTION] * 3, TokenizerConfig(vocab_size=270, text_length=TEXT))
+    tokenizer = Tokenizer.train([CAPTION] * 3, TokenizerConfig(vocab_size=VOCAB, text_length=TEXT))
     vqgan = VQGAN(
         VQGANConfig(image_size=SIDE, patch=2, channels=8, multipliers=(1, 2), encoder_blocks=(1, 1),
                     decoder_blocks=(1, 1), attention_sizes=(), middle=False, groups=0, latent_width=8,
                     code_width=4, codes=CODES)
     )  # fmt: skip
     bart = Bart(
-        BartConfig(text_vocab=270, text_length=TEXT, image_codes=CODES, image_length=TOKENS, width=12, heads=2,
+        BartConfig(text_vocab=VOCAB, text_length=TEXT, image_codes=CODES, image_length=TOKENS, width=12, heads=2,
                    hidden=20, encoder_layers=1, decoder_layers=2, draft_width=draft_width)
     )  # fmt: skip
     with torch.no_grad():
@@ -165,15 +165,15 @@ def test_probabilities_are_those_that_the_tokens_were_drawn_from(
     pipeline: TextToImage, guidance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one pass over all tokens, and step by step with the cache, where `predict` draws."""
-    steps = []
+    steps: list[torch.Tensor] = []
 
-    def generate(next_logits, noise, config):  # noqa: ANN001, ANN202
+    def generate(next_logits: NextLogits, noise: torch.Tensor, config: SamplingConfig) -> torch.Tensor:
         def noted(prefix: torch.Tensor) -> torch.Tensor:
-            steps.append(next_logits(prefix)[0, :CODES])
-            return next_logits_of[len(steps) - 1]
+            logits = next_logits(prefix)
+            steps.append(logits[0, :CODES])
+            return logits
 
-        next_logits_of = steps
-        return generate_tokens(lambda prefix: noted(prefix)[None], noise, config)
+        return generate_tokens(noted, noise, config)
 
     monkeypatch.setattr(pipeline_module, "generate_tokens", generate)
     text, mask = pipeline.encode_text([CAPTION])

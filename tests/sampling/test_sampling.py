@@ -99,6 +99,12 @@ def test_noise_is_standard_gumbel() -> None:
     assert noise.isfinite().all()
 
 
+def test_noise_is_finite_at_the_edges_of_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    extremes = torch.tensor([[0.0, 1 - 2**-24]])
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator: extremes.expand(shape))
+    assert picture_noise([0], 3, 2).isfinite().all()
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -176,10 +182,11 @@ def test_the_loop_shows_the_model_what_it_drew() -> None:
         assert torch.equal(tokens[:, t], expected)
 
 
-def test_half_precision_logits_do_not_blunt_the_noise() -> None:
-    logits = torch.zeros(20_000, 8, dtype=torch.bfloat16)
-    drawn = decode_step(logits, picture_noise([1], 20_000, 8)[0], SamplingConfig(temperature=0.7))
-    assert fits(drawn, torch.full((8,), 1 / 8))
+def test_half_precision_logits_are_cooled_in_full_precision() -> None:
+    """20 and 20.125 are bfloat16 numbers, but divided by 0.3 they would be rounded to the nearest half."""
+    logits = torch.tensor([20.0, 20.125], dtype=torch.bfloat16).expand(20_000, -1)
+    drawn = decode_step(logits, picture_noise([1], 20_000, 2)[0], SamplingConfig(temperature=0.3))
+    assert fits(drawn, (torch.tensor([20.0, 20.125]) / 0.3).softmax(-1))
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,7 @@ def naive_training(word_counts: dict[str, int], size: int) -> list[bpe.Pair]:
         merges.append((left, right))
         order += [left + right] if left + right not in order else []
         words = [(" ".join(["", *word, ""]).replace(" ", "  "), count) for word, count in words]
-        words = [
-            (word.replace(f" {left}  {right} ", f" {left}{right} ").split(), count) for word, count in words
-        ]
+        words = [(word.replace(f" {left}  {right} ", f" {left}{right} ").split(), count) for word, count in words]
     return merges
 
 

@@ -39,9 +39,7 @@ def test_merges_of_number_signs_are_no_header(tmp_path: Path) -> None:
 
 def test_the_older_way_to_write_merges_is_read(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
-    edit(
-        tmp_path, lambda whole: whole["model"].update(merges=[" ".join(m) for m in whole["model"]["merges"]])
-    )
+    edit(tmp_path, lambda whole: whole["model"].update(merges=[" ".join(m) for m in whole["model"]["merges"]]))
     assert Tokenizer.load(tmp_path).merges == tokenizer.merges
 
 
@@ -134,9 +132,7 @@ def test_truncated_anywhere(tokenizer: Tokenizer, tmp_path: Path, name: str) -> 
     whole = (tmp_path / name).read_bytes()
     for part in (3, 2):
         cut = whole[: len(whole) // part]
-        (tmp_path / name).write_bytes(
-            cut[: cut.rindex(b" ") + 1] + "Ġ".encode()[:1]
-        )  # ends within a character
+        (tmp_path / name).write_bytes(cut[: cut.rindex(b" ") + 1] + "Ġ".encode()[:1])  # ends within a character
         with pytest.raises(CheckpointError, match=name):
             Tokenizer.load(tmp_path)
 
@@ -151,9 +147,7 @@ def test_truncated_anywhere(tokenizer: Tokenizer, tmp_path: Path, name: str) -> 
         ("vocab.json", '{"<s>": 0, "a": 1}', "<pad> has the id None, expected 1"),
     ],
 )
-def test_a_pair_that_does_not_fit(
-    tokenizer: Tokenizer, tmp_path: Path, name: str, content: str, problem: str
-) -> None:
+def test_a_pair_that_does_not_fit(tokenizer: Tokenizer, tmp_path: Path, name: str, content: str, problem: str) -> None:
     tokenizer.save_vocabulary(tmp_path)
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(CheckpointError, match=f"{name}: {problem}"):
@@ -169,9 +163,7 @@ def test_half_of_a_pair(tokenizer: Tokenizer, tmp_path: Path, missing: str) -> N
 
 
 def test_nothing_there(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match=r"no tokenizer in .*expected tokenizer.json, or vocab.json and merges"
-    ):
+    with pytest.raises(CheckpointError, match=r"no tokenizer in .*expected tokenizer.json, or vocab.json and merges"):
         Tokenizer.load(tmp_path / "absent")
     tokenizer.save_vocabulary(tmp_path)
     with pytest.raises(CheckpointError, match="load a tokenizer from elsewhere with a TokenizerConfig"):

@@ -44,9 +44,7 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize(
-    ("step", "before", "after"), [(s, *pair) for s, pairs in BY_HAND.items() for pair in pairs]
-)
+@pytest.mark.parametrize(("step", "before", "after"), [(s, *pair) for s, pairs in BY_HAND.items() for pair in pairs])
 def test_step_by_hand(step: Callable[[str], str], before: str, after: str) -> None:
     assert step(before) == after
 

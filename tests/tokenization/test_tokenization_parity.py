@@ -127,9 +127,7 @@ def test_transformers_reads_our_pair_and_we_what_it_writes(
     assert (again.vocab, again.merges) == (tokenizer.vocab, tokenizer.merges)
 
 
-def test_padding_and_truncation_as_in_transformers(
-    tokenizer: Tokenizer, captions: list[str], tmp_path: Path
-) -> None:
+def test_padding_and_truncation_as_in_transformers(tokenizer: Tokenizer, captions: list[str], tmp_path: Path) -> None:
     tokenizer.save_vocabulary(tmp_path)
     bart = transformers.BartTokenizer.from_pretrained(tmp_path)
     chosen = ["", "🦄 " * 20, *captions[::50]]

@@ -48,8 +48,10 @@ def emoji_sample(size: int) -> CaptionedPictures:
 
 
 def tiny() -> Preset:
-    """The `tiny` preset: everything that can be switched on is."""
-    return PRESETS["tiny"]
+    """The `tiny` preset, in which everything is switched on, and so many restarts of codes that some must come."""
+    training = PRESETS["tiny"].training
+    training = replace(training, vqgan=replace(training.vqgan, log_every=1), bart=replace(training.bart, log_every=1))
+    return replace(PRESETS["tiny"], vqgan=replace(PRESETS["tiny"].vqgan, restart_below=0.5), training=training)
 
 
 def muon() -> Preset:

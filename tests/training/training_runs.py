@@ -24,7 +24,12 @@ class Run:
     Args:
         arguments: for `training_child.py`.
         log: the file for its standard error.
+
+    Attributes:
+        rest: what it said on standard output after the last `until`, once it has ended.
     """
+
+    rest: str
 
     def __init__(self, log: Path, *arguments: object) -> None:
         self.log = log
@@ -32,6 +37,7 @@ class Run:
             self.process = subprocess.Popen(
                 [sys.executable, str(CHILD), *map(str, arguments)],
                 stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},  # two threads on busy cores wait for each other
             )  # fmt: skip
         self._patience = threading.Timer(PATIENCE, self.signal, [signal.SIGKILL])
         self._patience.start()
@@ -53,11 +59,9 @@ class Run:
 
     def end(self) -> int:
         """Wait for the first process; returns its exit code."""
-        assert self.process.stdout
-        self.process.stdout.close()
-        code = self.process.wait()
+        self.rest = self.process.communicate()[0]
         self._patience.cancel()
-        return code
+        return self.process.returncode
 
     def gone(self, within: float) -> bool:
         """Whether no process of the group is left after so many seconds at most."""

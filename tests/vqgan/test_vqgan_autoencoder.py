@@ -71,9 +71,7 @@ def published_names() -> set[str]:
     """The published tree, written down from its description."""
     modules = []
     for i in range(5):
-        modules += [f"encoder.down.{i}.block.{j}" for j in range(2)] + [
-            f"decoder.up.{i}.block.{j}" for j in range(3)
-        ]
+        modules += [f"encoder.down.{i}.block.{j}" for j in range(2)] + [f"decoder.up.{i}.block.{j}" for j in range(3)]
     modules += [f"{side}.mid.block_{j}" for side in ("encoder", "decoder") for j in (1, 2)]
     leaves = [f"{block}.{part}" for block in modules for part in ("norm1", "conv1", "norm2", "conv2")]
     leaves += [f"encoder.down.{i}.block.0.nin_shortcut" for i in (2, 4)]
@@ -83,9 +81,7 @@ def published_names() -> set[str]:
     leaves += [f"{block}.{part}" for block in attention for part in ("norm", "q", "k", "v", "proj_out")]
     leaves += [f"encoder.down.{i}.downsample.conv" for i in range(4)]
     leaves += [f"decoder.up.{i}.upsample.conv" for i in range(1, 5)]
-    leaves += [
-        f"{side}.{part}" for side in ("encoder", "decoder") for part in ("conv_in", "norm_out", "conv_out")
-    ]
+    leaves += [f"{side}.{part}" for side in ("encoder", "decoder") for part in ("conv_in", "norm_out", "conv_out")]
     leaves += ["quant_conv", "post_quant_conv"]
     return {f"{leaf}.{kind}" for leaf in leaves for kind in ("weight", "bias")} | {"quantize.codebook"}
 
@@ -119,9 +115,7 @@ def test_decoder_equals_min_dalle(tmp_path: Path) -> None:
     weights = randomized(model, generator)
     model.load_state_dict(weights, assign=True)
     tokens = torch.randint(16384, (1, 256), generator=generator)
-    theirs = {
-        f"weights.{name}": weight for name, weight in weights.items() if name.startswith(("post", "decoder"))
-    }
+    theirs = {f"weights.{name}": weight for name, weight in weights.items() if name.startswith(("post", "decoder"))}
     theirs["weights.embedding.weight"] = weights["quantize.codebook"]
     answer = min_dalle_peer.ask("vqgan-decoder", theirs | {"tokens": tokens}, tmp_path)
     with torch.no_grad():
@@ -183,9 +177,17 @@ def test_every_parameter_learns(vqgan: VQGAN) -> None:
             parameter += 0.01 * torch.randn(parameter.shape)
     output = vqgan(pictures())
     (output.pictures.square().mean() + output.commitment).backward()
-    assert all(
-        parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in vqgan.parameters()
-    )
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in vqgan.parameters())
+
+
+def test_the_picture_teaches_the_encoder_through_the_codes(vqgan: VQGAN) -> None:
+    """Without the commitment: what reaches the latents is what reaches the codes that stand for them."""
+    output = vqgan(pictures())
+    (through,) = torch.autograd.grad(output.pictures.square().sum(), output.latents)
+    codes = output.quantized.detach().requires_grad_()
+    (direct,) = torch.autograd.grad(vqgan.pictures(codes).square().sum(), codes)
+    torch.testing.assert_close(through, direct, rtol=1e-4, atol=1e-4)
+    assert direct.abs().sum() > 0
 
 
 def test_warm_up_passes_latents_on_unchanged(vqgan: VQGAN) -> None:

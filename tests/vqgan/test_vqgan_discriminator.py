@@ -16,6 +16,10 @@ def test_published_shape() -> None:
     assert sum(p.numel() for p in model.parameters()) == convolutions + 2 * (128 + 256 + 512)
 
 
+def test_widths_double_up_to_eight_times() -> None:
+    assert DiscriminatorConfig(width=16, layers=5, groups=8).widths == (16, 32, 64, 128, 128, 128)
+
+
 def test_a_logit_sees_its_patch_and_no_more() -> None:
     """Without normalization, the published logits see 70 × 70 pixels each (Isola et al. 2017)."""
     torch.manual_seed(0)

@@ -76,21 +76,18 @@ class TextToImage:
         return self.vqgan.decode(tokens)
 
     def _next_logits(self, text: Tensor, mask: Tensor, guidance: float) -> NextLogits:
-        """The BART with its cache, as the decoding loop wants it. With guidance, each caption's empty twin is in the batch."""
+        """The BART with its cache, as the decoding loop wants it; with guidance, an empty caption for each real one."""
         guided = guidance != 1
+        start = torch.full((len(text),), self.bart.config.start_token, device=self.device)
         if guided:
             null_text, null_mask = self.encode_text([""])
             text = torch.cat([text, null_text.expand_as(text)])
             mask = torch.cat([mask, null_mask.expand_as(mask)])
         cache = self.bart.start(text, mask)
-        start = torch.full((len(text),), self.bart.config.start_token, device=self.device)
 
         def next_logits(prefix: Tensor) -> Tensor:
-            if prefix.shape[1] == 0:
-                newest = start
-            else:
-                newest = prefix[:, -1].repeat(2) if guided else prefix[:, -1]
-            logits = self.bart.step(newest, cache)
+            newest = prefix[:, -1] if prefix.shape[1] else start
+            logits = self.bart.step(newest.repeat(2) if guided else newest, cache)
             if not guided:
                 return logits
             conditional, unconditional = logits.chunk(2)

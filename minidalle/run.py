@@ -103,8 +103,10 @@ def _claim(folder: Path, preset: Preset, ranks: int) -> None:
         return
     changed = list(_differences(load_json(noted)["preset"], settings["preset"]))
     if changed:
-        raise InvalidValue(f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): choose another --out, "
-                           "or delete that folder to begin anew")  # fmt: skip
+        raise InvalidValue(
+            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
+            "choose another --out, or delete that folder to begin anew"
+        )
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:

@@ -98,6 +98,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def main() -> None:
+    """Build the table from the command line."""
     parser = argparse.ArgumentParser(description="Build emoji.parquet.")
     parser.add_argument("--archives", type=Path, help="folder of the four npm archives; else downloaded")
     parser.add_argument("--out", type=Path, default=PARQUET)

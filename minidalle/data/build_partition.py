@@ -33,6 +33,7 @@ def build(parquet: Path, out: Path) -> dict[str, str]:
 
 
 def main() -> None:
+    """Build the partition from the command line."""
     parser = argparse.ArgumentParser(description="Build partition.csv.")
     parser.add_argument("--parquet", type=Path, default=PARQUET)
     parser.add_argument("--out", type=Path, default=PARTITION)

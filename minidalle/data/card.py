@@ -130,6 +130,7 @@ def update(text: str, tables: dict[str, str]) -> str:
 
 
 def main() -> None:
+    """Bring the tables of a data card up to date."""
     parser = argparse.ArgumentParser(description="Bring the tables of the data card up to date.")
     parser.add_argument("card", type=Path)
     card = parser.parse_args().card

@@ -47,6 +47,10 @@ class StageConfig:
         require(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
 
 
+SMALL_DISCRIMINATOR = DiscriminatorConfig(width=32, layers=2, groups=8)
+"""For pictures of 32 × 32: each of its verdicts sees 22 × 22 pixels."""
+
+
 @dataclass(frozen=True)
 class VQGANTraining(StageConfig):
     """The VQGAN's stage.
@@ -63,7 +67,7 @@ class VQGANTraining(StageConfig):
     discriminator_warmup: int = 100
     discriminator_weight: float = 0.3
     discriminator_learning_rate: float = 1e-3
-    discriminator: DiscriminatorConfig = DiscriminatorConfig(width=32, layers=2, groups=8)
+    discriminator: DiscriminatorConfig = SMALL_DISCRIMINATOR
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -108,9 +108,13 @@ class VQGANStage:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights, optimizer state, the epoch's code counts, and the discriminator's."""
         adversary = self.adversary.tensors() if self.adversary else {}
-        return flatten(model=self.vqgan.state_dict(), average=self._steady.state_dict(), adversary=adversary,
-                       optimizer=self.optimizers.tensors(),
-                       epoch={"counts": self.counts, "usage": torch.tensor(self.usage, dtype=torch.float64)})  # fmt: skip
+        return flatten(
+            model=self.vqgan.state_dict(),
+            average=self._steady.state_dict(),
+            optimizer=self.optimizers.tensors(),
+            adversary=adversary,
+            epoch={"counts": self.counts, "usage": torch.tensor(self.usage, dtype=torch.float64)},
+        )
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `tensors` gave."""

@@ -155,9 +155,14 @@ def test_missing_and_old_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert "[" not in needed.mend
 
 
-def test_an_extra_for_other_pythons_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.metadata, "requires", lambda name: ['no-such-package; python_version < "3"'])
-    assert findings_of(checks.check_packages)[0].mark == GOOD
+@pytest.mark.parametrize(("condition", "mark"), [("<", GOOD), (">", BAD)])
+def test_a_package_for_other_pythons_is_not_asked_for(
+    condition: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f'no-such-package; python_version {condition} "3"']
+    monkeypatch.setattr(checks.metadata, "requires", lambda name: lines)
+    found = findings_of(checks.check_packages)
+    assert [finding.mark for finding in found] == [mark, GOOD, GOOD]
 
 
 def test_torch_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """A training in a process of its own, which a test may kill.
 
-`python training_child.py [--slow-from STEP] train RECIPE FOLDER RANKS` trains a recipe;
+`python training_child.py [--slow-from STEP] train RECIPE FOLDER RANKS [STAGE]` trains a recipe;
 `python training_child.py [--slow-from STEP] cli ARGUMENT…` is the command line, with a test's pictures.
 Each step is said on standard output, as in `vqgan 17`. `--slow-from` leaves a test time to interfere.
 """
@@ -30,8 +30,8 @@ def main(slow_from: float, command: str, *arguments: str) -> None:
     """Do what the arguments ask for."""
     said = Said(slow_from)
     if command == "train":
-        recipe, folder, ranks = arguments
-        train_recipe(recipe, Path(folder), int(ranks), said)
+        recipe, folder, ranks, *upto = arguments
+        train_recipe(recipe, Path(folder), int(ranks), said, *upto)
         return
     import minidalle.cli
     import minidalle.cli.training

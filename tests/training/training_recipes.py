@@ -81,7 +81,7 @@ def plain() -> Preset:
     return replace(whole, vqgan=replace(whole.vqgan, restart_below=0.0), training=training)
 
 
-RECIPES: dict[str, tuple[Callable[[], Preset], Callable[..., CaptionedPictures]]] = {
+RECIPES: dict[str, tuple[Callable[[], Preset], Callable[[int], CaptionedPictures]]] = {
     "tiny": (tiny, squares),
     "muon": (muon, squares),
     "plain": (plain, squares),
@@ -92,7 +92,13 @@ RECIPES: dict[str, tuple[Callable[[], Preset], Callable[..., CaptionedPictures]]
 def train_recipe(name: str, folder: Path, ranks: int, watch: Watch | None = None, upto: str = "bart") -> None:
     """Train the stages of a recipe that are not finished yet."""
     preset, pictures = RECIPES[name][0](), RECIPES[name][1]
-    source = partial(pictures, preset.vqgan.image_size)
+    train_preset(preset, partial(pictures, preset.vqgan.image_size), folder, ranks, watch, upto)
+
+
+def train_preset(
+    preset: Preset, source: stages.Source, folder: Path, ranks: int, watch: Watch | None, upto: str = "bart"
+) -> None:
+    """Train the stages of a preset, up to the named one, that are not finished yet."""
     if not (folder / "tokenizer").exists():
         stages.train_tokenizer(folder, preset.tokenizer, source)
     for stage, work, config in (("vqgan", stages.train_vqgan, preset.vqgan), ("bart", stages.train_bart, preset.bart)):

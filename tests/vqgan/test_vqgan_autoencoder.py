@@ -186,8 +186,8 @@ def test_the_picture_teaches_the_encoder_through_the_codes(vqgan: VQGAN) -> None
     (through,) = torch.autograd.grad(output.pictures.square().sum(), output.latents)
     codes = output.quantized.detach().requires_grad_()
     (direct,) = torch.autograd.grad(vqgan.pictures(codes).square().sum(), codes)
-    torch.testing.assert_close(through, direct, rtol=1e-4, atol=1e-4)
-    assert direct.abs().sum() > 0
+    assert direct.norm() > 0
+    assert (through - direct).norm() < 1e-4 * direct.norm()  # x + (q − x) is q but for rounding
 
 
 def test_warm_up_passes_latents_on_unchanged(vqgan: VQGAN) -> None:

@@ -1,0 +1,48 @@
+"""What cannot be done is said in one line that names it, with exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REFUSED = {
+    ("run", "--preset", "huge"): "'huge' is not one of 'tiny', 'baseline', 'cpu'",
+    ("run", "--presset", "cpu"): "--presset",
+    ("run", "--device", "tpu"): "device='tpu': expected auto or one of",
+    ("run", "--ranks", "-1"): "'--ranks'",
+    ("train", "gan"): "'gan' is not one of 'tokenizer', 'vqgan', 'bart'",
+    ("generate",): "CAPTION",
+    ("generate", " "): "CAPTION=' ': expected some words",
+    ("generate", "x", "--run", "nowhere"): "run='nowhere': expected the folder of a finished run",
+    ("generate", "x", "--temperature", "-1"): "temperature=-1.0",
+    ("generate", "x", "--temperature", "hot"): "'--temperature'",
+    ("generate", "x", "--top-k", "0"): "top_k=0",
+    ("generate", "x", "--top-p", "1.5"): "top_p=1.5",
+    ("generate", "x", "--guidance", "nan"): "guidance=nan",
+    ("generate", "x", "-n", "0"): "'-n'",
+    ("generate", "x", "--out", "sheet.jpg"): "--out='sheet.jpg': expected FILE.png",
+    ("trace", "x", "--run", "nowhere"): "run='nowhere'",
+    ("paint",): "'paint'",
+}
+
+
+def minidalle_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "minidalle", *arguments], capture_output=True, text=True, cwd=folder)
+
+
+@pytest.mark.parametrize("arguments", REFUSED, ids=" ".join)
+def test_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = minidalle_command(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert REFUSED[arguments] in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())  # nothing was begun
+
+
+def test_help_has_examples(tmp_path: Path) -> None:
+    for command in ("run", "train", "generate", "trace"):
+        done = minidalle_command(command, "--help", folder=tmp_path)
+        assert done.returncode == 0
+        assert f"Example: minidalle {command}" in done.stdout
+    assert minidalle_command("--version", folder=tmp_path).stdout.startswith("minidalle ")

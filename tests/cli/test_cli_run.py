@@ -1,0 +1,115 @@
+"""The two sentences of the README, with the tiny preset: `minidalle run`, then `minidalle generate` and `trace`."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minidalle
+
+pytestmark = pytest.mark.slow
+
+
+def minidalle_command(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "minidalle", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `minidalle run --preset tiny` was called once."""
+    folder = tmp_path_factory.mktemp("place")
+    done = minidalle_command("run", "--preset", "tiny", folder=folder)
+    assert done.returncode == 0, done.stderr
+    for word in ("pictures/s", "left", "vqgan  step 60/60", "bart  step 60/60", "report.html"):
+        assert word in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Path:
+    return place / "runs" / "tiny"
+
+
+def test_report_holds_everything_in_one_file(run: Path) -> None:
+    html = (run / "report.html").read_text(encoding="utf-8")
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert addresses
+    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+    assert len(addresses) == 6 * 12 * 3  # splits × captions × (real, reconstructed, drawn)
+    assert html.count("<svg") == 4
+    for split in ("dev", "iid", "cell", "tone", "combo", "concept"):
+        assert f"<h3>{split} " in html
+
+
+def test_scores_are_of_every_split(run: Path) -> None:
+    scores = {row["split"]: row for row in json.loads((run / "scores.json").read_text(encoding="utf-8"))}
+    assert list(scores) == ["train", "dev", "iid", "cell", "tone", "combo", "concept"]
+    assert scores["tone"]["rows"] == 597
+    assert scores["tone"]["nats_plain"] is None
+    assert all(5 < row["psnr"] < 40 and 0 < row["nats"] < 5 for row in scores.values())
+
+
+def test_sheets_can_be_seen(run: Path) -> None:
+    for split in ("dev", "iid", "cell", "tone", "combo", "concept"):
+        pixels = np.asarray(Image.open(run / "pictures" / f"{split}.png"))
+        assert pixels.shape[2] == 3
+        assert pixels.std() > 10
+
+
+def test_a_finished_run_is_not_trained_again(place: Path, run: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.glob("*.safetensors")}
+    done = minidalle_command("run", "--preset", "tiny", folder=place)
+    assert done.returncode == 0
+    assert "training the" not in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in run.glob("*.safetensors")}
+
+
+def test_other_settings_do_not_touch_a_run(place: Path, run: Path) -> None:
+    done = minidalle_command("run", "--preset", "tiny", "--ranks", "1", folder=place)
+    assert (done.returncode, "training.ranks: 2 → 1" in done.stderr) == (2, True) or minidalle_ranks(run) == 1
+    done = minidalle_command("run", "--preset", "baseline", "--out", run, folder=place)
+    assert done.returncode == 2
+    assert re.fullmatch(r"minidalle: \S+ holds a run with other settings \(.*\): choose another --out.*\n", done.stderr)
+
+
+def minidalle_ranks(run: Path) -> int:
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))["preset"]["training"]["ranks"]
+
+
+def test_generate_a_sheet_and_single_pictures(place: Path, run: Path) -> None:
+    words = ["red apple, noto style", "cat face, twemoji style"]
+    done = minidalle_command("generate", *words, "-n", 3, "--run", run, "--out", "sheet.png", folder=place)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(place / "sheet.png").size[0] > 3 * 128
+    done = minidalle_command("generate", *words, "-n", 2, "--run", run, "--out", "single", "--seed", 7, folder=place)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (place / "single").iterdir())
+    assert names == [f"{caption}-{seed}.png" for caption in ("cat-face-twemoji-style", "red-apple-noto-style") for seed in (7, 8)]
+    from minidalle.data.pixels import to_pixels
+
+    pipeline = minidalle.load(run)
+    sampling = minidalle.PRESETS["tiny"].sampling
+    drawn = to_pixels(pipeline.draw([words[0]], [8], sampling))[0]
+    assert np.array_equal(np.asarray(Image.open(place / "single" / "red-apple-noto-style-8.png")), drawn)
+
+
+def test_trace_writes_a_page(place: Path, run: Path) -> None:
+    done = minidalle_command("trace", "red apple, noto style", "--run", run, "--out", "t.html", folder=place)
+    assert done.returncode == 0, done.stderr
+    assert "red apple, noto style" in (place / "t.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_model_is_named(place: Path, run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    broken = shutil.copytree(run, tmp_path / "broken")
+    (broken / "bart.safetensors").write_bytes((run / "bart.safetensors").read_bytes()[:1000])
+    done = minidalle_command("generate", "x", "--run", broken, folder=place)
+    assert done.returncode == 1
+    assert re.fullmatch(r"minidalle: cannot read \S+bart\.safetensors: .*\n", done.stderr)

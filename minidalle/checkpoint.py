@@ -98,7 +98,7 @@ def load_json(path: Path) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"  # torch's have many lines
 
 
 def save_model(path: Path, module: nn.Module, config: Any) -> None:

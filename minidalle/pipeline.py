@@ -28,19 +28,13 @@ class TextToImage:
     """
 
     def __init__(self, tokenizer: Tokenizer, vqgan: VQGAN, bart: Bart) -> None:
-        fits = (bart.config.image_codes, bart.config.image_length) == (
-            vqgan.config.codes,
-            vqgan.config.tokens,
-        )
-        expected = f"the VQGAN's {vqgan.config.codes} codes and {vqgan.config.tokens} tokens"
-        require(fits, "bart codes, tokens", (bart.config.image_codes, bart.config.image_length), expected)
-        room = bart.config.text_vocab
-        require(
-            tokenizer.vocab_size <= room,
-            "tokenizer vocab_size",
-            tokenizer.vocab_size,
-            f"at most {room} (BART's)",
-        )
+        grid, wanted = (bart.config.image_codes, bart.config.image_length), (vqgan.config.codes, vqgan.config.tokens)
+        require(grid == wanted, "bart codes, tokens", grid, f"the VQGAN's {wanted[0]} codes and {wanted[1]} tokens")
+        for name, size, room in (
+            ("tokenizer vocab_size", tokenizer.vocab_size, bart.config.text_vocab),
+            ("tokenizer text_length", tokenizer.config.text_length, bart.config.text_length),
+        ):
+            require(size <= room, name, size, f"at most {room} (BART's)")
         self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:

@@ -58,42 +58,48 @@ def test_files_have_the_mode_that_the_user_asks_for(tmp_path: Path, mask: int) -
 
 
 WRITER = """
-    import sys
+    import os, sys
     from pathlib import Path
     from minidalle.checkpoint import atomic_write
     path, parts = Path(sys.argv[1]), [bytes([i]) * 2_000_000 for i in range(1, 60)]
-    print("ready", flush=True)
     def fill(draft):
         with open(draft, "wb") as file:
             for part in parts:
                 file.write(part)
-    for i in range(10_000):
-        atomic_write(path, parts[i % 59] * 8 if i % 2 else fill)
+    for line in sys.stdin:
+        writer = os.fork()
+        if not writer:
+            for i in range(10_000):
+                atomic_write(path, parts[i % 59] * 8 if i % 2 else fill)
+        print(writer, flush=True)
+        os.waitpid(writer, 0)
+        print("dead", flush=True)
 """
 
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """The writer writes files of one repeated byte (or of all in order) in an endless loop."""
+    """The writer writes files of one repeated byte (or of all in order) in an endless loop, and is killed and forked."""
     path, ordered = tmp_path / "file", b"".join(bytes([i]) * 2_000_000 for i in range(1, 60))
     path.write_bytes(b"\x07" * 16_000_000)
     left_a_draft = 0
-    for attempt in range(8):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WRITER), str(path)], stdout=subprocess.PIPE, text=True
-        )
-        assert writer.stdout
-        writer.stdout.readline()
-        time.sleep(0.013 * (attempt + 1))
-        writer.send_signal(signal.SIGKILL)
-        assert writer.wait() == -signal.SIGKILL
-        writer.stdout.close()
-        content = path.read_bytes()
-        assert content == ordered or content == content[:1] * 16_000_000
-        for draft in tmp_path.glob(".file.*.part"):
-            left_a_draft += 1
-            draft.unlink()
-    assert left_a_draft > 0  # else no kill fell into a write, and the test has shown nothing
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forker:
+        assert forker.stdin
+        assert forker.stdout
+        for attempt in range(20):
+            print("go", file=forker.stdin, flush=True)
+            writer = int(forker.stdout.readline())
+            time.sleep(0.013 * attempt)
+            os.kill(writer, signal.SIGKILL)
+            assert forker.stdout.readline() == "dead\n"
+            content = path.read_bytes()
+            assert content == ordered or content == content[:1] * 16_000_000
+            for draft in tmp_path.glob(".file.*.part"):
+                left_a_draft += 1
+                draft.unlink()
+        forker.stdin.close()
+    assert left_a_draft > 5  # else hardly a kill fell into a write, and the test has shown little
 
 
 @contextmanager

@@ -41,10 +41,10 @@ def test_neighboring_streams_are_not_correlated() -> None:
 def test_devices() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(InvalidValue, match="device=tpu: expected auto or one of cpu"):
+    with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
         pick_device("tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(InvalidValue, match="device=cuda"):
+        with pytest.raises(InvalidValue, match="device='cuda'"):
             pick_device("cuda")
 
 
@@ -54,7 +54,7 @@ def test_precision() -> None:
         assert (a @ a).dtype == torch.bfloat16
     with autocast(torch.device("cpu"), "fp32"):
         assert (a @ a).dtype == torch.float32
-    with pytest.raises(InvalidValue, match="precision=fp16: expected one of fp32, bf16"):
+    with pytest.raises(InvalidValue, match="precision='fp16': expected one of fp32, bf16"):
         autocast(torch.device("cpu"), "fp16")
 
 

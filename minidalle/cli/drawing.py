@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidalle.checkpoint import atomic_write, load_json
+from minidalle.data.emoji import find_emoji
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.errors import require
 from minidalle.pipeline import load
@@ -58,4 +59,5 @@ def trace_caption(caption: str, run: Path, seed: int, out: Path, device: str) ->
 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
     pipeline = load(run, pick_device(device))
-    print(write_trace(out, pipeline, caption, seed, sampling_of(run, {})))
+    real, split = find_emoji(caption, pipeline.vqgan.config.image_size) or (None, None)
+    print(write_trace(out, pipeline, caption, seed, sampling_of(run, {}), real, split))

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from minidalle.data.cache import Progress, cached_pictures
 from minidalle.data.partition import PARTITION, load_partition
 from minidalle.data.pictures import CaptionedPictures, Skipped, is_blank
+from minidalle.data.render import render_svg
 from minidalle.errors import require
 
 PARQUET = Path(__file__).with_name("emoji.parquet")
@@ -57,6 +58,24 @@ def emoji_pictures(
         columns=columns,
         skipped=(*blank, *unreadable),
     )
+
+
+def find_emoji(caption: str, size: int) -> tuple[np.ndarray, str] | None:
+    """The bundled picture of exactly this caption, without rendering the others.
+
+    Args:
+        caption: such as `red apple, noto style`.
+        size: S, the side of the picture in pixels.
+
+    Returns:
+        uint8 [S, S, 3] and the name of its split; None if no row has this caption.
+    """
+    table = pq.read_table(PARQUET, columns=["key", "caption", "svg"]).to_pylist()
+    splits = load_partition([row["key"] for row in table])
+    for row, split in zip(table, splits, strict=True):
+        if row["caption"] == caption:
+            return render_svg(row["svg"], size, caption), split
+    return None
 
 
 def _name(row: dict[str, str]) -> str:

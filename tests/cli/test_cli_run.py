@@ -90,7 +90,9 @@ def test_generate_a_sheet_and_single_pictures(place: Path, run: Path) -> None:
     done = minidalle_command("generate", *words, "-n", 2, "--run", run, "--out", "single", "--seed", 7, folder=place)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (place / "single").iterdir())
-    assert names == [f"{caption}-{seed}.png" for caption in ("cat-face-twemoji-style", "red-apple-noto-style") for seed in (7, 8)]
+    assert names == [
+        f"{caption}-{seed}.png" for caption in ("cat-face-twemoji-style", "red-apple-noto-style") for seed in (7, 8)
+    ]
     from minidalle.data.pixels import to_pixels
 
     pipeline = minidalle.load(run)

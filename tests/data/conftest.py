@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,11 +16,9 @@ def table() -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def emoji(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaptionedPictures]:
+def emoji() -> CaptionedPictures:
     """Every emoji at 32 pixels: rendered once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIDALLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield emoji_pictures(32)
+    return emoji_pictures(32)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from PIL import Image
 
 from minidalle.data import CaptionedPictures, emoji_pictures
 from minidalle.data.build_emoji import row_key
-from minidalle.data.emoji import PARQUET
+from minidalle.data.emoji import PARQUET, find_emoji
 from minidalle.data.sources import SOURCES
 from minidalle.errors import InvalidValue
 
@@ -101,3 +101,13 @@ def test_progress_is_told_only_while_rendering(cache, small) -> None:
     for _ in range(2):
         emoji_pictures(16, **small.write(), progress=lambda done, total: told.append((done, total)))
     assert told == [(30, 30)]
+
+
+def test_one_emoji_is_found_without_the_others(emoji: CaptionedPictures) -> None:
+    row = int(emoji.rows("tone")[0])
+    found = find_emoji(emoji.captions[row], emoji.size)
+    assert found is not None
+    picture, split = found
+    assert split == "tone"
+    assert np.array_equal(picture, emoji.pictures[row])
+    assert find_emoji("a caption of no emoji", 16) is None

@@ -144,24 +144,6 @@ def test_a_run_killed_between_its_training_and_its_export_only_exports(
 
 
 @pytest.mark.parametrize("ranks", [2], indirect=True)
-def test_muon_resumes_exactly(straight: Path, tmp_path: Path, start: Start, ranks: int) -> None:
-    for name in ("one", "other"):
-        for part in ("tokenizer", "vqgan.safetensors"):
-            copy = shutil.copytree if part == "tokenizer" else shutil.copy
-            (tmp_path / name).mkdir(exist_ok=True)
-            copy(straight / part, tmp_path / name / part)
-    assert start("train", "muon", tmp_path / "one", ranks).end() == 0
-    run = start("--slow-from", 27, "train", "muon", tmp_path / "other", ranks)
-    run.until("bart", 27)
-    run.signal(signal.SIGKILL)
-    assert run.end() == -signal.SIGKILL
-    assert start("train", "muon", tmp_path / "other", ranks).end() == 0
-    state = last_state(tmp_path / "one", "bart")
-    assert any(name.endswith("momentum_buffer") for name in state)
-    assert differences(tmp_path / "one", tmp_path / "other", "bart") == []
-
-
-@pytest.mark.parametrize("ranks", [2], indirect=True)
 def test_two_ctrl_c_end_at_once(tmp_path: Path, start: Start, ranks: int) -> None:
     run = _cli(start, tmp_path, ranks, "vqgan", 5)
     run.until("vqgan", 5)

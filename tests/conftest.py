@@ -1,0 +1,19 @@
+"""What all tests share: a cache of rendered pictures that is theirs."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pictures are rendered once per session into a folder of the tests' own, which subprocesses share.
+
+    `MINIDALLE_CACHE` in the environment is left as it is: rendering is then done once for all sessions.
+    """
+    given = os.environ.get("MINIDALLE_CACHE")
+    os.environ["MINIDALLE_CACHE"] = given or str(tmp_path_factory.mktemp("cache"))
+    yield
+    if given is None:
+        del os.environ["MINIDALLE_CACHE"]

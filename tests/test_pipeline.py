@@ -1,0 +1,175 @@
+"""Caption → picture: the same picture alone, in a batch and after a reload; parts that do not fit are refused."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from minidalle.bart import Bart
+from minidalle.checkpoint import CheckpointError
+from minidalle.errors import InvalidValue
+from minidalle.pipeline import TextToImage, load
+from minidalle.presets import TINY
+from minidalle.sampling_config import SamplingConfig
+from minidalle.tokenization import Tokenizer, TokenizerConfig
+from minidalle.vqgan import VQGAN
+
+CAPTIONS = [
+    "red apple, noto style",
+    "a",
+    "woman firefighter: dark skin tone, twemoji style",
+    "grinning face",
+    "",
+    "cat 🐈",
+]
+SEEDS = [3, 1, 4, 1, 5, 9]
+SAMPLING = SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
+
+
+def parts(seed: int = 0) -> tuple[Tokenizer, VQGAN, Bart]:
+    """A trained tokenizer and random models, whose weights are large enough for the caption to matter."""
+    torch.manual_seed(seed)
+    tokenizer = Tokenizer.train(CAPTIONS * 3, TINY.tokenizer)
+    vqgan, bart = VQGAN(TINY.vqgan), Bart(TINY.bart)
+    with torch.no_grad():
+        for parameter in bart.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        vqgan.quantize.codebook.mul_(100)
+    return tokenizer, vqgan, bart
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> TextToImage:
+    return TextToImage(*parts())
+
+
+def test_pictures_are_pictures(pipeline: TextToImage) -> None:
+    drawn = pipeline.draw(CAPTIONS, SEEDS, SAMPLING)
+    assert drawn.shape == (6, 3, 16, 16)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert len({tuple(picture.flatten().tolist()) for picture in drawn}) == 6
+    assert not drawn.requires_grad
+
+
+def test_a_picture_is_the_same_alone_and_in_any_batch(pipeline: TextToImage) -> None:
+    text, mask = pipeline.encode_text(CAPTIONS)
+    together = pipeline.predict(text, mask, SEEDS, SAMPLING)
+    order = [4, 2, 0, 5, 1, 3]
+    shuffled = pipeline.predict(text[order], mask[order], [SEEDS[i] for i in order], SAMPLING)
+    assert torch.equal(shuffled, together[order])
+    for i in range(len(CAPTIONS)):
+        alone = pipeline.predict(text[i : i + 1], mask[i : i + 1], SEEDS[i : i + 1], SAMPLING)
+        assert torch.equal(alone[0], together[i])
+
+
+def test_the_caption_the_seed_and_the_guidance_matter(pipeline: TextToImage) -> None:
+    first = pipeline.draw(["red apple"], [0], SAMPLING)
+    assert torch.equal(first, pipeline.draw(["red apple"], [0], SAMPLING))
+    for caption, seed, guidance in (("green apple", 0, 2.5), ("red apple", 1, 2.5), ("red apple", 0, 8.0)):
+        other = pipeline.draw([caption], [seed], replace(SAMPLING, guidance=guidance))
+        assert not torch.equal(first, other), (caption, seed, guidance)
+
+
+def test_what_it_draws_does_not_depend_on_torchs_own_generator(pipeline: TextToImage) -> None:
+    torch.manual_seed(1)
+    first = pipeline.draw(["red apple"], [0], SAMPLING)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert torch.equal(first, pipeline.draw(["red apple"], [0], SAMPLING))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_guidance_1_is_no_guidance(pipeline: TextToImage) -> None:
+    """What is skipped for speed at 1 gives the same logits as the pair of captions does."""
+    text, mask = pipeline.encode_text(CAPTIONS)
+    plain, nearly = (pipeline._next_logits(text, mask, guidance) for guidance in (1.0, 1.0 + 1e-12))
+    prefix = torch.zeros(len(CAPTIONS), 0, dtype=torch.long)
+    for _ in range(4):
+        a, b = plain(prefix), nearly(prefix)
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+        prefix = torch.cat([prefix, a[:, :64].argmax(-1, keepdim=True)], dim=1)
+
+
+def test_guidance_goes_from_the_empty_caption_beyond_the_caption(pipeline: TextToImage) -> None:
+    assert pipeline.tokenizer.encode("") == [0, 2]  # <s></s>
+    text, mask = pipeline.encode_text(["red apple", "cat"])
+    null_text, null_mask = pipeline.encode_text(["", ""])
+    assert mask.sum(1).min() > 2
+    assert null_mask.sum(1).tolist() == [2, 2]
+    bare = torch.zeros(2, 0, dtype=torch.long)
+    guided = pipeline._next_logits(text, mask, 3.0)(bare)
+    with torch.no_grad():
+        start = torch.full((2, 1), pipeline.bart.config.start_token)
+        with_caption = pipeline.bart(text, mask, start)[:, 0]
+        without = pipeline.bart(null_text, null_mask, start)[:, 0]
+    torch.testing.assert_close(guided, without + 3 * (with_caption - without), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(guided, with_caption, atol=1e-2)
+
+
+def test_it_draws_what_the_model_says_token_by_token(pipeline: TextToImage) -> None:
+    """Against the whole sequence given to the uncached model."""
+    text, mask = pipeline.encode_text(CAPTIONS)
+    tokens = pipeline.predict(text, mask, SEEDS, SamplingConfig(temperature=0.0))
+    image_in = torch.cat([torch.full((6, 1), pipeline.bart.config.start_token), tokens[:, :-1]], dim=1)
+    with torch.no_grad():
+        likeliest = pipeline.bart(text, mask, image_in)[..., : pipeline.vqgan.config.codes].argmax(-1)
+    assert (likeliest == tokens).float().mean() > 0.98  # a near tie may fall either way
+    assert torch.equal(pipeline.decode_image(tokens), pipeline.vqgan.decode(tokens))
+
+
+def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:
+    pipeline.save(tmp_path / "run")
+    again = load(tmp_path / "run")
+    assert sorted(os.listdir(tmp_path / "run")) == ["bart.safetensors", "tokenizer", "vqgan.safetensors"]
+    assert (again.vqgan.config, again.bart.config) == (TINY.vqgan, TINY.bart)
+    assert not (again.vqgan.training or again.bart.training)
+    assert torch.equal(again.draw(CAPTIONS, SEEDS, SAMPLING), pipeline.draw(CAPTIONS, SEEDS, SAMPLING))
+
+
+@pytest.mark.parametrize("missing", ["tokenizer", "vqgan.safetensors", "bart.safetensors"])
+def test_an_unfinished_run_says_what_it_has_not(pipeline: TextToImage, tmp_path: Path, missing: str) -> None:
+    pipeline.save(tmp_path)
+    (tmp_path / missing).rename(tmp_path / "elsewhere")
+    with pytest.raises(InvalidValue, match=f"run=.*finished run; it has no {missing}$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["tokenizer/tokenizer.json", "vqgan.safetensors", "bart.safetensors"])
+def test_a_damaged_part_is_named(pipeline: TextToImage, tmp_path: Path, damaged: str) -> None:
+    pipeline.save(tmp_path)
+    whole = (tmp_path / damaged).read_bytes()
+    (tmp_path / damaged).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=f"{tmp_path / damaged}"):
+        load(tmp_path)
+
+
+def test_one_model_in_the_place_of_the_other_is_named(pipeline: TextToImage, tmp_path: Path) -> None:
+    pipeline.save(tmp_path)
+    (tmp_path / "bart.safetensors").write_bytes((tmp_path / "vqgan.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match=r"bart.safetensors does not hold such a model: "):
+        load(tmp_path)
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    tokenizer, vqgan, bart = parts()
+    with pytest.raises(
+        InvalidValue, match=r"bart codes, tokens=\(32, 16\): expected the VQGAN's 64 codes and 16 tokens"
+    ):
+        TextToImage(tokenizer, vqgan, Bart(replace(TINY.bart, image_codes=32)))
+    with pytest.raises(
+        InvalidValue, match=r"bart codes, tokens=\(64, 64\): expected the VQGAN's 64 codes and 16 tokens"
+    ):
+        TextToImage(tokenizer, vqgan, Bart(replace(TINY.bart, image_length=64)))
+    with pytest.raises(InvalidValue, match=r"tokenizer vocab_size=\d+: expected at most 263 \(BART's\)"):
+        TextToImage(tokenizer, vqgan, Bart(replace(TINY.bart, text_vocab=263)))
+    long = Tokenizer.train(CAPTIONS, TokenizerConfig(vocab_size=300, text_length=25))
+    with pytest.raises(InvalidValue, match=r"tokenizer text_length=25: expected at most 24 \(BART's\)"):
+        TextToImage(long, vqgan, bart)
+
+
+def test_a_seed_per_caption(pipeline: TextToImage) -> None:
+    with pytest.raises(InvalidValue, match="seeds=1: expected one per caption: 2"):
+        pipeline.draw(["a", "b"], [0])

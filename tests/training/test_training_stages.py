@@ -1,0 +1,247 @@
+"""The stages: batches that depend on (seed, step) alone, what is measured on dev, files that are whole or not there."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_recipes import squares, tiny
+
+from minidalle.bart import Bart, sequence_loss, shift_right
+from minidalle.checkpoint import CheckpointError
+from minidalle.data import CaptionedPictures
+from minidalle.data.pixels import to_floats
+from minidalle.data.tokens import tokenize
+from minidalle.errors import InvalidValue
+from minidalle.pipeline import TextToImage
+from minidalle.tokenization import Tokenizer
+from minidalle.training import stages
+from minidalle.training.bart import BartStage
+from minidalle.training.config import BartTraining
+from minidalle.training.distributed import Ranks
+from minidalle.training.loop import Diverged
+from minidalle.training.vqgan import VQGANStage
+from minidalle.vqgan import VQGAN
+from minidalle.vqgan.losses import LossWeights, reconstruction_loss
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def vqgan_stage(rank: int = 0, size: int = 1, pictures: CaptionedPictures | None = None, **changes) -> VQGANStage:  # type: ignore[no-untyped-def]
+    """A stage as one of several ranks would have it, which never talks to the others."""
+    torch.manual_seed(0)
+    model = VQGAN(tiny().vqgan)
+    config = replace(tiny().training.vqgan, **{"discriminator_start": None, **changes})
+    stage = VQGANStage(config, model, pictures or squares(), 0, Ranks())
+    stage.ranks = Ranks(rank, size)
+    return stage
+
+
+def bart_stage(rank: int = 0, size: int = 1, draft_width: int = 8, **changes) -> BartStage:  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    vqgan, bart = VQGAN(tiny().vqgan), Bart(replace(tiny().bart, draft_width=draft_width))
+    pictures = squares()
+    tokenizer = Tokenizer.train(pictures.captions, tiny().tokenizer)
+    with torch.no_grad():
+        vqgan.quantize.codebook.mul_(64)
+    encoders = tokenizer.encode_batch, vqgan.encode
+    tokens = tokenize(pictures.captions, pictures.pictures, *encoders, torch.device("cpu"))
+    config: BartTraining = replace(tiny().training.bart, **changes)
+    stage = BartStage(config, bart, pictures, tokens, TextToImage(tokenizer, vqgan, bart), 0, Ranks())
+    stage.ranks = Ranks(rank, size)
+    return stage
+
+
+def test_a_batch_depends_on_the_seed_and_the_step_alone() -> None:
+    asked, fresh = vqgan_stage(), vqgan_stage()
+    for n in (9, 3, 50, 3):
+        asked._rows(n)
+    torch.manual_seed(123)
+    for n in (0, 7, 8, 1000):
+        assert (asked._rows(n) == fresh._rows(n)).all()
+    other = vqgan_stage()
+    other.seed = 1
+    assert (other._rows(0) != fresh._rows(0)).any()
+    epoch = np.concatenate([fresh._rows(n) for n in range(8)])
+    assert set(epoch) <= set(fresh.pictures.rows("train"))
+
+
+def test_the_ranks_share_a_batch() -> None:
+    whole = vqgan_stage()._rows(5)
+    shares = [vqgan_stage(rank, 2)._rows(5) for rank in range(2)]
+    assert (np.concatenate(shares) == whole).all()
+    assert vqgan_stage(1, 2).batch_name(5) == vqgan_stage().batch_name(5)  # the batch of all, on every rank
+    assert vqgan_stage().batch_name(5).startswith(f"row {whole[0]}: {squares().captions[whole[0]]}; row {whole[1]}: ")
+
+
+def test_a_barts_batch_depends_on_the_seed_the_step_and_the_rank_alone() -> None:
+    asked, fresh = bart_stage(), bart_stage()
+    asked._batch(4)
+    torch.manual_seed(9)
+    torch.rand(3)
+    for n in (0, 17):
+        assert all(torch.equal(a, b) for a, b in zip(asked._batch(n), fresh._batch(n), strict=True))
+    shares = [bart_stage(rank, 2)._batch(3) for rank in range(2)]
+    assert torch.equal(torch.cat([share[3] for share in shares]), fresh._batch(3)[3])
+
+
+def test_captions_are_dropped_and_tokens_replaced_as_often_as_is_asked() -> None:
+    stage = bart_stage(batch_size=64, caption_dropout=0.25, token_noise=0.5)
+    plain = bart_stage(batch_size=64, caption_dropout=0.0, token_noise=0.0)
+    dropped, replaced = [], []
+    for n in range(30):
+        text, mask, image_in, image, _ = stage._batch(n)
+        clean_text, clean_mask, clean_in, clean_image, _ = plain._batch(n)
+        assert torch.equal(image, clean_image)
+        assert torch.equal(clean_in, shift_right(clean_image, stage.bart.config.start_token))
+        assert torch.equal(image_in[:, 0], clean_in[:, 0])
+        assert clean_mask.sum(1).min() > 2
+        null = mask.sum(1) == 2
+        assert (text[null, :2] == torch.tensor([0, 2])).all()
+        kept = clean_text[~null][:, : text.shape[1]]
+        assert torch.equal(text[~null], kept)
+        dropped.append(null.float().mean())
+        others = shift_right(image.roll(1, 0), 0)[:, 1:]
+        changed = image_in[:, 1:] != clean_in[:, 1:]
+        assert (image_in[:, 1:][changed] == others[changed]).all()
+        differ = others != clean_in[:, 1:]
+        replaced.append((changed & differ).sum() / differ.sum())
+    assert torch.stack(dropped).mean().item() == pytest.approx(0.25, abs=0.04)
+    assert torch.stack(replaced).mean().item() == pytest.approx(0.25, abs=0.03)  # uniform between 0 and a half
+
+
+def test_dev_loss_of_a_vqgan_is_the_mean_over_dev() -> None:
+    stage = vqgan_stage()
+    pictures = to_floats(stage.pictures.pictures[stage.pictures.rows("dev")], torch.device("cpu"))
+    with torch.no_grad():
+        drawn = stage.average.model.decode(stage.average.model.encode(pictures))
+    expected = reconstruction_loss(drawn, pictures, LossWeights(1, 2, 1)).item()
+    mse = (drawn - pictures).square().flatten(1).mean(1).double()
+    assert stage.evaluate()["dev_loss"] == pytest.approx(expected, rel=1e-5)
+    assert stage.evaluate()["dev_psnr"] == pytest.approx((-10 * mse.log10()).mean().item(), rel=1e-5)
+
+
+def test_dev_loss_of_a_bart_is_the_mean_over_all_tokens_of_dev() -> None:
+    stage = bart_stage()
+    rows = torch.from_numpy(stage.pictures.rows("dev"))
+    tokens = stage.tokens
+    start = stage.bart.config.start_token
+    with torch.no_grad():
+        logits = stage.average.model(tokens.text[rows], tokens.text_mask[rows], shift_right(tokens.image[rows], start))
+    expected = sequence_loss(logits, tokens.image[rows]).item()
+    assert stage.evaluate()["dev_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_dev_split_smaller_than_the_ranks_is_measured_all_the_same() -> None:
+    splits = np.array(["train"] * 159 + ["dev"])
+    few = replace(squares(), splits=splits)
+    stage = vqgan_stage(pictures=few)
+    alone = stage.evaluate()
+    stage.ranks = NobodyElse(0, 2)  # rank 0 of 2 has no row of dev
+    with pytest.raises(ZeroDivisionError):
+        stage.evaluate()
+    stage.ranks = NobodyElse(1, 2)
+    assert stage.evaluate() == alone
+
+
+class NobodyElse(Ranks):
+    """A rank whose sums are its own."""
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor
+
+
+def test_sample_sheets(tmp_path: Path) -> None:
+    for stage in (vqgan_stage(), bart_stage()):
+        sheet = stage.sample()
+        assert sheet.dtype == np.uint8
+        assert sheet.ndim == 3
+        assert sheet.shape[2] == 3
+        assert sheet.shape[1] > sheet.shape[0]
+
+
+def test_evaluating_and_sampling_leave_the_training_alone() -> None:
+    for make in (vqgan_stage, bart_stage):
+        plain, watched = make(), make()
+        for n in range(3):
+            first = plain.step(n)
+            second = watched.step(n)
+            watched.evaluate()
+            watched.sample()
+            assert first == second
+        ours, theirs = plain.tensors(), watched.tensors()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_an_epoch_may_end_before_there_are_codes() -> None:
+    stage = vqgan_stage(unquantized=12)
+    seen = [stage.step(n) for n in range(17)]
+    assert "perplexity" not in seen[11]
+    assert 1 <= seen[-1]["perplexity"] <= seen[-1]["codes_used"] <= 64
+
+
+def test_the_numbers_of_the_last_epoch_survive_a_resume_exactly() -> None:
+    stage, resumed = vqgan_stage(unquantized=1), vqgan_stage(unquantized=1)
+    for n in range(10):
+        numbers = stage.step(n)
+    resumed.restore({name: value.clone() for name, value in stage.tensors().items()})
+    assert "perplexity" in numbers
+    assert resumed.step(10) == stage.step(10)
+    assert resumed.usage == stage.usage
+
+
+def test_draft_steps_need_a_draft() -> None:
+    with pytest.raises(InvalidValue, match="draft_steps=10: expected 0 for a BART without a draft"):
+        bart_stage(draft_width=0)
+    assert "draft_mse" not in bart_stage(draft_width=0, draft_steps=0).step(0)
+
+
+def test_a_tokenizer_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Tokenizer.save
+
+    def killed(tokenizer: Tokenizer, folder: Path) -> None:
+        save(tokenizer, folder)
+        (folder / "tokenizer.json").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tokenizer, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stages.train_tokenizer(tmp_path, tiny().tokenizer, squares)
+    assert not (tmp_path / "tokenizer").exists()
+    monkeypatch.undo()
+    stages.train_tokenizer(tmp_path, tiny().tokenizer, squares)
+    assert os.listdir(tmp_path) == ["tokenizer"]
+    assert Tokenizer.load(tmp_path / "tokenizer").decode(Tokenizer.load(tmp_path / "tokenizer").encode("é")) == "é"
+
+
+def test_a_bart_needs_a_tokenizer_and_a_vqgan(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        stages.train_bart(Ranks(), tmp_path, tiny().bart, tiny().training, squares, "cpu")
+    stages.train_tokenizer(tmp_path, tiny().tokenizer, squares)
+    with pytest.raises(CheckpointError, match="vqgan.safetensors: there is no such file"):
+        stages.train_bart(Ranks(), tmp_path, tiny().bart, tiny().training, squares, "cpu")
+
+
+@pytest.mark.parametrize("stage", ["vqgan", "bart"])
+def test_a_batch_that_is_no_number_is_named_on_one_rank(tmp_path: Path, stage: str) -> None:
+    from training_recipes import spoiled
+
+    training = replace(tiny().training, vqgan=replace(tiny().training.vqgan, steps=22))
+    stages.train_tokenizer(tmp_path, tiny().tokenizer, squares)
+    if stage == "bart":
+        stages.train_vqgan(Ranks(), tmp_path, tiny().vqgan, training, squares, "cpu")
+    work, shape = (stages.train_vqgan, tiny().vqgan) if stage == "vqgan" else (stages.train_bart, tiny().bart)
+    with pytest.raises(Diverged, match=rf"^{stage}, step 21: .*nan.* The batch: row \d+: .*\(16 rows\)$"):
+        spoiled(Ranks(), "nan", 21, 0, work, tmp_path, shape, training, squares, "cpu")
+    checkpoints = tmp_path / "training" / stage / "checkpoints"
+    assert [path.name for path in checkpoints.iterdir()] == ["000020"]
+    assert not (tmp_path / f"{stage}.safetensors").exists()

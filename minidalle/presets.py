@@ -65,7 +65,8 @@ CPU = replace(
     bart=replace(SMALL_BART, text_vocab=4096, draft_width=32),
     training=replace(
         BASELINE.training,
-        bart=replace(BASELINE.training.bart, token_noise=0.24, average=0.99),
+        vqgan=replace(BASELINE.training.vqgan, steps=3000),
+        bart=replace(BASELINE.training.bart, steps=1500, token_noise=0.24, draft_steps=150, average=0.99),
     ),
     sampling=SamplingConfig(temperature=0.3, guidance=1.5),
 )

@@ -66,7 +66,7 @@ CPU = replace(
     training=replace(
         BASELINE.training,
         vqgan=replace(BASELINE.training.vqgan, steps=3000),
-        bart=replace(BASELINE.training.bart, steps=1500, token_noise=0.24, draft_steps=150, average=0.99),
+        bart=replace(BASELINE.training.bart, steps=1300, token_noise=0.24, draft_steps=150, average=0.99),
     ),
     sampling=SamplingConfig(temperature=0.3, guidance=1.5),
 )

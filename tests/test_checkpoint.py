@@ -79,7 +79,7 @@ WRITER = """
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """The writer writes files of one repeated byte (or of all in order) in an endless loop, and is killed and forked."""
+    """The writer writes files of one repeated byte (or of all in order) in an endless loop; each one is killed."""
     path, ordered = tmp_path / "file", b"".join(bytes([i]) * 2_000_000 for i in range(1, 60))
     path.write_bytes(b"\x07" * 16_000_000)
     left_a_draft = 0
@@ -142,7 +142,7 @@ def test_a_disk_that_fills_up_while_the_bytes_are_flushed(tmp_path: Path, monkey
 
 def test_a_folder_that_cannot_be_made_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in the way").write_text("a file")
-    with pytest.raises(CheckpointError, match="cannot write .*in the way/file: "):
+    with pytest.raises(CheckpointError, match=r"cannot write .*in the way/file: "):
         atomic_write(tmp_path / "in the way" / "file", "text")
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o500)

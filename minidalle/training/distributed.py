@@ -98,6 +98,8 @@ def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) 
             _join(meeting, 0, size)
             work(Ranks(0, size), *arguments, **first)
             dist.barrier()
+            for process in others:
+                process.join(timeout=5)
         except RuntimeError as error:
             if type(error) is RuntimeError or isinstance(error, dist.DistError):  # gloo's: "connection was lost"
                 _explain(error, others, Path(meeting))
@@ -165,9 +167,10 @@ def _explain(error: RuntimeError, others: Sequence[BaseProcess], meeting: Path) 
 
 
 def _leave(others: Sequence[BaseProcess]) -> None:
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """End the others, which write nothing and so have nothing to lose, and forget them."""
     for process in others:
         if process.pid is not None:  # it was started
-            process.join(timeout=5)
             process.kill()
+            process.join()
+    if dist.is_initialized():
+        dist.destroy_process_group()

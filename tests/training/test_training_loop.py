@@ -156,7 +156,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_is_whole(tmp_path: Path) ->
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
 
     try:
-        with pytest.raises(CheckpointError, match="cannot write .*File too large"):
+        with pytest.raises(CheckpointError, match=r"cannot write .*File too large"):
             train(Walk(), CONFIG, tmp_path, Ranks(), fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -13,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from training_recipes import plain, spoiled, squares, tiny
-from training_runs import Run, metrics
+from training_runs import CHILD, Run, metrics
 
 from minidalle.checkpoint import CheckpointError
 from minidalle.errors import InvalidValue
@@ -131,6 +133,17 @@ def test_when_rank_0_is_killed_the_others_leave(tmp_path: Path) -> None:
     assert run.process.wait() == -signal.SIGKILL
     assert run.gone(within=10)
     run.end()
+
+
+def test_the_others_leave_even_if_they_were_not_waiting_for_rank_0() -> None:
+    code = "from training_recipes import nap; from minidalle.training.distributed import launch; launch(nap, 2)"
+    rank_0 = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=CHILD.parent, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert rank_0.stdout
+    assert rank_0.stdout.readline() == "napping\n"
+    rank_0.kill()
+    rank_0.communicate(timeout=10)  # its output ends when the last process that has it ends
 
 
 def never_starts(ranks: Ranks, word: Any) -> None:

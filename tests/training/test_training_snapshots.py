@@ -127,7 +127,7 @@ def test_the_only_one_damaged_leads_to_the_start(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path, keep=2)
     save(snapshots, 10, 10)
     damage_tensors(tmp_path / "000010")
-    with pytest.raises(CheckpointError, match="to go on from the start$"):
+    with pytest.raises(CheckpointError, match=r"to go on from the start$"):
         snapshots.resume(lambda tensors: None)
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_the_earlier_ones_and_no_draft(tmp_path: Path) -> Non
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
     try:
-        with pytest.raises(CheckpointError, match="cannot write .*File too large"):
+        with pytest.raises(CheckpointError, match=r"cannot write .*File too large"):
             save(snapshots, 20, 20)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

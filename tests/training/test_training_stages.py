@@ -227,7 +227,7 @@ def test_a_bart_needs_a_tokenizer_and_a_vqgan(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="tokenizer"):
         stages.train_bart(Ranks(), tmp_path, tiny().bart, tiny().training, squares, "cpu")
     stages.train_tokenizer(tmp_path, tiny().tokenizer, squares)
-    with pytest.raises(CheckpointError, match="vqgan.safetensors: there is no such file"):
+    with pytest.raises(CheckpointError, match=r"vqgan.safetensors: there is no such file"):
         stages.train_bart(Ranks(), tmp_path, tiny().bart, tiny().training, squares, "cpu")
 
 

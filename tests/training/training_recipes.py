@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -57,12 +58,11 @@ def tiny() -> Preset:
 def short_cpu() -> Preset:
     """The `cpu` preset with all its shapes and options, but only a few steps and frequent checkpoints."""
     training = PRESETS["cpu"].training
-    vqgan = replace(training.vqgan, steps=26, warmup=4, unquantized=8, checkpoint_every=13, log_every=1)
-    if vqgan.discriminator_start is not None:
-        vqgan = replace(vqgan, discriminator_start=14, discriminator_warmup=4)
-    bart = replace(training.bart, steps=16, warmup=4, checkpoint_every=8, log_every=1)
-    if bart.draft_steps:
-        bart = replace(bart, draft_steps=6)
+    heard = None if training.vqgan.discriminator_start is None else 12
+    vqgan = replace(training.vqgan, steps=22, warmup=4, unquantized=6, checkpoint_every=11, log_every=1,
+                    discriminator_start=heard, discriminator_warmup=4)  # fmt: skip
+    drafts = min(training.bart.draft_steps, 4)
+    bart = replace(training.bart, steps=12, warmup=4, draft_steps=drafts, checkpoint_every=6, log_every=1)
     shape = replace(PRESETS["cpu"].vqgan, restart_below=0.3)  # ten times the recipe's: some must come within few steps
     return replace(PRESETS["cpu"], vqgan=shape, training=replace(training, vqgan=vqgan, bart=bart))
 
@@ -100,6 +100,13 @@ def train_preset(
             launch(work, ranks, folder, config, preset.training, source, "cpu", watch=watch)
         if stage == upto:
             return
+
+
+def nap(ranks: Ranks) -> None:
+    """Ranks that have nothing to say to each other for a minute."""
+    if ranks.first:
+        print("napping", flush=True)
+    time.sleep(60)
 
 
 def spoiled(ranks: Ranks, how: str, step: int, rank: int, work: Callable[..., None], *arguments: Any) -> None:

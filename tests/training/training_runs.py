@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,8 @@ class Run:
 
     def signal(self, number: int, group: bool = True) -> None:
         """Send a signal to all its processes, or to the first alone."""
-        try:
+        with suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.process.pid, number)
-        except ProcessLookupError:
-            pass
 
     def end(self) -> int:
         """Wait for the first process; returns its exit code."""
@@ -97,10 +96,9 @@ def metrics(folder: Path, stage: str) -> list[dict[str, Any]]:
 def differences(one: Path, other: Path, stage: str) -> list[str]:
     """Where two runs differ in a stage: tensors of the last checkpoint, metrics, sample pictures, the model."""
     states = last_state(one, stage), last_state(other, stage)
+    shared = states[0].keys() & states[1].keys()
     found = [f"tensor {name}" for name in states[0].keys() ^ states[1].keys()]
-    found += [
-        f"tensor {name}" for name in states[0].keys() & states[1].keys() if not torch.equal(states[0][name], states[1][name])
-    ]  # fmt: skip
+    found += [f"tensor {name}" for name in shared if not torch.equal(states[0][name], states[1][name])]
     pairs = zip(metrics(one, stage), metrics(other, stage), strict=False)
     found += [f"metrics {a} {b}" for a, b in pairs if a != b][:2]
     if len(metrics(one, stage)) != len(metrics(other, stage)):

@@ -1,9 +1,10 @@
-"""What all tests share: a cache of rendered pictures that is theirs."""
+"""What all tests share: a cache of rendered pictures that is theirs, and one thread each."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,3 +18,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     if given is None:
         del os.environ["MINIDALLE_CACHE"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A rank has one thread, and small sums are faster with it: two wait for each other on busy cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -35,15 +35,6 @@ def both_stages(ranks: Ranks, folder: Path, preset: Preset) -> None:
     train_bart(ranks, folder, preset.bart, preset.training, SOURCE, "cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """What a rank has; torch's own threads wait for each other on busy cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_two_ranks_learn_what_one_learns(tmp_path: Path) -> None:
     """The gradient of a batch is the mean of its halves' gradients: the curves agree, up to rounding."""
     for ranks in (1, 2):

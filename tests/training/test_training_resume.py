@@ -50,7 +50,7 @@ class Disturbed:
 
 DISTURBANCES = (
     ("train", "vqgan", 7, signal.SIGKILL),  # before the first checkpoint
-    ("cli", "vqgan", 24, signal.SIGINT),  # after k-means and the first restarts
+    ("cli", "vqgan", 27, signal.SIGINT),  # after k-means and the first restarts, within an epoch
     ("train", "vqgan", 45, signal.SIGKILL),  # while the discriminator is heard
     ("train", "bart", 14, signal.SIGKILL),  # after the draft's own steps
     ("cli", "bart", 33, signal.SIGTERM),

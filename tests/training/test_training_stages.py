@@ -1,7 +1,6 @@
 """The stages: batches that depend on (seed, step) alone, what is measured on dev, files that are whole or not there."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +25,6 @@ from minidalle.training.loop import Diverged
 from minidalle.training.vqgan import VQGANStage
 from minidalle.vqgan import VQGAN
 from minidalle.vqgan.losses import LossWeights, reconstruction_loss
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def vqgan_stage(rank: int = 0, size: int = 1, pictures: CaptionedPictures | None = None, **changes) -> VQGANStage:  # type: ignore[no-untyped-def]

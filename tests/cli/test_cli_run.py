@@ -38,10 +38,11 @@ def run(place: Path) -> Path:
 
 def test_report_holds_everything_in_one_file(run: Path) -> None:
     html = (run / "report.html").read_text(encoding="utf-8")
-    addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert addresses
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
-    assert len(addresses) == 6 * 12 * 3  # splits × captions × (real, reconstructed, drawn)
+    pictures = re.findall(r'src="([^"]*)"', html)
+    assert all(address.startswith("data:image/png;base64,") for address in pictures)
+    assert len(pictures) == 6 * 12 * 3  # splits × captions × (real, reconstructed, drawn)
+    links = re.findall(r'(?:href|url)[=(]"?([^")]*)', html)
+    assert all(link.startswith("#") for link in links)  # within the plots
     assert html.count("<svg") == 4
     for split in ("dev", "iid", "cell", "tone", "combo", "concept"):
         assert f"<h3>{split} " in html

@@ -55,7 +55,7 @@ def run(
         InvalidValue: the folder holds a run with other settings.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    device = pick_device(device).type
+    device = str(pick_device(device))
     ranks = ranks or preset.training.ranks or ranks_that_pay(device)
     preset = replace(preset, training=replace(preset.training, ranks=ranks))
     _claim(folder, preset, ranks)

@@ -37,7 +37,7 @@ def numpy_generator(seed: int, *stream: int | str) -> np.random.Generator:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device to run on: `auto` takes a CUDA GPU, then Apple's, then the CPU.
+    """The device to run on: `auto` takes a CUDA GPU if there is one, else the CPU. Apple's is taken when named.
 
     Raises:
         InvalidValue: `name` is no device, or one that this machine does not have.
@@ -46,7 +46,7 @@ def pick_device(name: str = "auto") -> torch.device:
     found += ["mps"] if torch.backends.mps.is_available() else []
     found += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))] if torch.cuda.is_available() else []
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if kind in found)
+        name = "cuda" if "cuda" in found else "cpu"
     require(name in found, "device", name, f"auto or one of {', '.join(found)}")
     return torch.device(name)
 

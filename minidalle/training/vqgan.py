@@ -88,14 +88,14 @@ class VQGANStage:
     def evaluate(self) -> dict[str, float]:
         """How well the averaged weights reconstruct `dev`."""
         rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
-        total = torch.zeros(3, dtype=torch.float64, device=self.device)
+        total = torch.zeros(3, dtype=torch.float64)  # on the CPU: not every GPU has float64
         for start in range(0, len(rows), 64):
             part = rows[start : start + 64]
             pictures = self._load(part)
             drawn = reconstruct(self._steady, pictures)
             loss = reconstruction_loss(drawn, pictures, self.weights)
             decibels = psnr(drawn, pictures).clamp(max=100).sum()  # a perfect picture would be infinitely good
-            total += torch.stack([loss * len(part), decibels, loss.new_tensor(len(part))]).double()
+            total += torch.stack([loss * len(part), decibels, loss.new_tensor(len(part))]).cpu().double()
         loss_sum, decibels, count = self.ranks.sum(total).tolist()
         return {"dev_loss": loss_sum / count, "dev_psnr": decibels / count}
 

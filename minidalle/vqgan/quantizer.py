@@ -143,7 +143,8 @@ def codebook_usage(tokens: Tensor, codes: int) -> tuple[int, float]:
 
 def usage_of_counts(counts: Tensor) -> tuple[int, float]:
     """`codebook_usage` of how often each code was chosen [K], counted over many batches."""
-    shares = counts.double() / counts.sum()
+    shares = counts.cpu().double()
+    shares /= shares.sum()
     entropy = -torch.xlogy(shares, shares).sum()
     return int((counts > 0).sum()), float(entropy.exp())
 

@@ -9,7 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 REQUIRED = [
     *PROJECT["dependencies"],
     *(name for extra in PROJECT["optional-dependencies"].values() for name in extra),
@@ -53,3 +54,12 @@ def test_constraints_name_plain_versions() -> None:
     assert not [
         version for version in pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).values() if "+" in version
     ]
+
+
+def test_the_wheel_carries_what_is_not_python() -> None:
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["minidalle"]
+    files = [path.relative_to(ROOT / "minidalle") for path in (ROOT / "minidalle").rglob("*") if path.is_file()]
+    others = [path for path in files if path.suffix not in (".py", ".pyc")]
+    assert {path.suffix for path in others} >= {".parquet", ".csv", ".html"}
+    left_out = [path for path in others if not any(path.match(pattern.removeprefix("**/")) for pattern in patterns)]
+    assert not left_out

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -101,13 +102,24 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"  # torch's have many lines
 
 
-def save_model(path: Path, module: nn.Module, config: Any) -> None:
-    """Write a module's weights and its config (a flat dataclass) to one file that describes itself."""
-    save_tensors(path, module.state_dict(), {"config": json.dumps(asdict(config))})
+def save_model(path: Path, module: nn.Module, config: Any, dtype: torch.dtype | None = None) -> None:
+    """Write a module's weights and its config (a flat dataclass) to one file that describes itself.
+
+    Args:
+        path: the file.
+        module: the model.
+        config: what its weights were made from.
+        dtype: of the floating-point numbers in the file; None leaves them. float16 takes half of float32's room.
+    """
+    tensors = {
+        name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        for name, tensor in module.state_dict().items()
+    }
+    save_tensors(path, tensors, {"config": json.dumps(asdict(config))})
 
 
 def load_model(path: Path, build: Callable[..., Model]) -> Model:
-    """Read what `save_model` wrote; the model is in eval mode, on the CPU.
+    """Read what `save_model` wrote; the model is in eval mode, on the CPU, its numbers of the type `build` makes.
 
     Args:
         path: the file.

@@ -14,6 +14,9 @@ from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 from minidalle.vqgan import VQGAN, VQGANConfig
 
+SHIPPED = Path(__file__).with_name("weights")
+"""The folder of the weights that come with the package."""
+
 
 class TextToImage:
     """A tokenizer, a BART and a VQGAN that together draw captions.
@@ -100,18 +103,19 @@ class TextToImage:
         self.bart.to(device)
         return self
 
-    def save(self, folder: Path) -> None:
-        """Write the three parts to a folder that `load` reads."""
+    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """Write the three parts to a folder that `load` reads; see `save_model` for `dtype`."""
         self.tokenizer.save(folder / "tokenizer")
-        save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config)
-        save_model(folder / "bart.safetensors", self.bart, self.bart.config)
+        save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
+        save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
 
 
-def load(run: Path | str, device: torch.device | str = "cpu") -> TextToImage:
-    """Read a trained pipeline from the folder of a run.
+def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu") -> TextToImage:
+    """Read a trained pipeline.
 
     Args:
-        run: holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`.
+        run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`; without it,
+            the weights that come with the package are read.
         device: where to put the models.
 
     Raises:

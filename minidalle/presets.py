@@ -3,21 +3,49 @@
 from dataclasses import dataclass, replace
 
 from minidalle.bart.config import BartConfig
+from minidalle.clip.config import ClipConfig
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization.config import TokenizerConfig
-from minidalle.training.config import BartTraining, TrainingConfig, VQGANTraining
+from minidalle.training.config import BartTraining, ClipTraining, TrainingConfig, VQGANTraining
 from minidalle.vqgan.config import VQGANConfig
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgePreset:
+    """A CLIP, its own tokenizer, and how it is trained."""
+
+    tokenizer: TokenizerConfig
+    clip: ClipConfig
+    training: ClipTraining
+
+
+RERANKER = JudgePreset(
+    tokenizer=TokenizerConfig(vocab_size=2048, text_length=32),
+    clip=ClipConfig(text_vocab=2048, text_length=32, image_size=32, dropout=0.1),
+    training=ClipTraining(steps=900, batch_size=256, learning_rate=3e-3, optimizer="muon", weight_decay=0.05,
+                          warmup=100, average=0.99, betas=(0.9, 0.98), checkpoint_every=150),
+)  # fmt: skip
+"""Chooses among drawings: it knows the training rows alone."""
+
+SCORER = replace(
+    RERANKER,
+    clip=replace(RERANKER.clip, width=160, hidden=320, channels=44, features=48, joint=160),
+    training=replace(RERANKER.training, rows="all", steps=1500),
+)
+"""Measures drawings: larger, and a judge may know every real picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Everything that a run needs to know. The picture size is the VQGAN's."""
+    """Everything that a run needs to know. The picture size is the VQGAN's; judges are trained only if asked for."""
 
     tokenizer: TokenizerConfig
     vqgan: VQGANConfig
     bart: BartConfig
     training: TrainingConfig
     sampling: SamplingConfig
+    reranker: JudgePreset = RERANKER
+    scorer: JudgePreset = SCORER
 
 
 SMALL_VQGAN = VQGANConfig(
@@ -43,6 +71,12 @@ TINY = Preset(
                           token_noise=0.2, draft_steps=10, checkpoint_every=20),
     ),
     sampling=SamplingConfig(temperature=0.5, guidance=2.0),
+    reranker=JudgePreset(
+        tokenizer=TokenizerConfig(vocab_size=400, text_length=24),
+        clip=ClipConfig(text_vocab=400, text_length=24, image_size=16, width=32, heads=2, hidden=64, channels=8,
+                        features=8, joint=16),
+        training=ClipTraining(steps=20, batch_size=32, learning_rate=3e-3, warmup=5, checkpoint_every=10),
+    ),
 )  # fmt: skip
 """Seconds, for tests: everything that can be switched on is."""
 
@@ -71,6 +105,19 @@ CPU = replace(
     sampling=SamplingConfig(temperature=0.3, guidance=1.5),
 )
 """A laptop: two cores and a quarter of an hour."""
+
+SHIPPED = replace(
+    CPU,
+    vqgan=replace(SMALL_VQGAN, channels=64, decoder_blocks=(1, 3)),
+    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, decoder_layers=4, dropout=0.1, draft_width=64),
+    training=replace(
+        CPU.training,
+        vqgan=replace(CPU.training.vqgan, steps=10_000, mse_weight=8.0, flip=True, checkpoint_every=500),
+        bart=replace(CPU.training.bart, steps=14_000, draft_steps=8000, hold=0.65, average=0.999, reword=0.3,
+                     weight_decay=0.01, checkpoint_every=500),
+    ),
+)  # fmt: skip
+"""The weights in `minidalle/weights`: two cores and some two hours."""
 
 GPU = replace(
     CPU,
@@ -118,6 +165,7 @@ PRESETS = {
     "tiny": TINY,
     "baseline": BASELINE,
     "cpu": CPU,
+    "shipped": SHIPPED,
     "gpu": GPU,
     "dalle-mini": DALLE_MINI,
     "dalle-mega": DALLE_MEGA,

@@ -1,5 +1,7 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
+import csv
+import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,17 +13,20 @@ from typing import Any
 
 import torch
 
-from minidalle.checkpoint import load_json, save_json
-from minidalle.data import emoji_pictures
-from minidalle.errors import InvalidValue
-from minidalle.presets import Preset
+from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.data import CaptionedPictures, DataConfig
+from minidalle.data.origin import note_data, open_pictures, other_data, settled
+from minidalle.errors import InvalidValue, require
+from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
 from minidalle.runtime import pick_device
 from minidalle.training.distributed import launch, ranks_that_pay
 from minidalle.training.loop import Watch
-from minidalle.training.stages import Source, train_bart, train_tokenizer, train_vqgan
+from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
 STAGES = ("tokenizer", "vqgan", "bart")
+JUDGES = ("reranker", "scorer")
+SAY_SECONDS = 5  # between two lines while pictures are read
 
 Say = Callable[[str], None]
 
@@ -34,6 +39,7 @@ def run(
     stages: tuple[str, ...] = STAGES,
     watch: Watch | None = None,
     say: Say = lambda line: None,
+    data: DataConfig | None = None,
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -44,41 +50,112 @@ def run(
         folder: holds everything the run makes. If it was begun with other settings, nothing is touched.
         device: `auto`, `cpu`, `cuda`, …
         ranks: processes that train together; 0 for as many as the preset says, or else as pay here.
-        stages: which stages to train; with all three the report is written too.
+        stages: which of `STAGES` and `JUDGES` to train; with all of the former the report is written too.
         watch: called after every training step.
         say: called with a line about what happens next.
+        data: pictures to train on; None for the bundled emoji.
 
     Returns:
         The report's file, or None if not all stages were asked for.
 
     Raises:
-        InvalidValue: the folder holds a run with other settings.
+        InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
     device = str(pick_device(device))
     ranks = ranks or preset.training.ranks or ranks_that_pay(device)
     preset = replace(preset, training=replace(preset.training, ranks=ranks))
-    _claim(folder, preset, ranks)
-    source = partial(emoji_pictures, preset.vqgan.image_size)
-    say(_prepare(source))
+    data = _claim(folder, preset, data, say)
+    source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
         with _timed(folder, "tokenizer"):
-            train_tokenizer(folder, preset.tokenizer, source)
+            train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
             with _timed(folder, name):
                 launch(work, ranks, folder, config, preset.training, source, device, watch=watch)
-    if stages != STAGES:
+    for name in JUDGES:
+        if name in stages and not (folder / name / "clip.safetensors").exists():
+            say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
+            with _timed(folder, name):
+                _train_judge(folder / name, getattr(preset, name), ranks, preset.training.seed, source, device, watch)
+    if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
     return write_report(folder, preset, source(), device)
 
 
-def _prepare(source: Source) -> str:
-    """Render the pictures before ranks start that would all do it; returns a line about them."""
-    return source().summary()
+def _train_judge(
+    folder: Path, judge: JudgePreset, ranks: int, seed: int, source: Source, device: str, watch: Watch | None
+) -> None:
+    if not (folder / "tokenizer").exists():
+        train_tokenizer(folder, judge.tokenizer, source)
+    launch(train_clip, ranks, folder, judge.clip, judge.training, seed, source, device, watch=watch)
+
+
+def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> DataConfig | None:
+    """Read the data, and note them and the settings in the run's folder, or check that they are those noted there.
+
+    Returns:
+        The data by the name to find them by.
+    """
+    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
+    noted = load_json(folder / "run.json") if (folder / "run.json").exists() else None
+    old = (noted or {}).get("data")
+    if noted:
+        other = other_data(old, None) if data is None else ""
+        _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
+    data = settled(data, old)
+    pictures = open_pictures(data, preset.vqgan.image_size, _counter(say))
+    say(pictures.summary())
+    _check_enough(preset, pictures)
+    new = note_data(data, pictures)
+    if noted:
+        _refuse(folder, [other_data(old, new)])
+    save_json(folder / "run.json", {**(noted or settings), "data": new})
+    _list_skipped(folder / "skipped.csv", pictures)
+    return data
+
+
+def _refuse(folder: Path, changed: list[str]) -> None:
+    """Complain if there is a change that is not empty."""
+    changed = [change for change in changed if change]
+    if changed:
+        raise InvalidValue(
+            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
+            "choose another --out, or delete that folder to begin anew"
+        )
+
+
+def _counter(say: Say) -> Callable[[int], None]:
+    """Says every few seconds how many rows have been read."""
+    last = time.monotonic()
+
+    def count(rows: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SAY_SECONDS:
+            last = time.monotonic()
+            say(f"{rows:,} rows read")
+
+    return count
+
+
+def _check_enough(preset: Preset, pictures: CaptionedPictures) -> None:
+    """k-means puts the codes where latents are, so that there must be as many latents as codes."""
+    codes, each, rows = preset.vqgan.codes, preset.vqgan.tokens, len(pictures.rows("train"))
+    needed = -(-codes // each)
+    require(rows >= needed, "pictures to train on", rows,
+            f"at least {needed}: each has {each} image tokens, and there are {codes} codes to find")  # fmt: skip
+
+
+def _list_skipped(path: Path, pictures: CaptionedPictures) -> None:
+    """Write the rows that were left out to a table, if there are any."""
+    if pictures.skipped:
+        table = io.StringIO()
+        csv.writer(table).writerows([("name", "reason"), *pictures.skipped])
+        atomic_write(path, table.getvalue())
 
 
 @contextmanager
@@ -92,21 +169,6 @@ def _timed(folder: Path, stage: str) -> Iterator[None]:
         seconds = noted.setdefault("seconds", {})
         seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
         save_json(folder / "run.json", noted)
-
-
-def _claim(folder: Path, preset: Preset, ranks: int) -> None:
-    """Note the run's settings in its folder, or check that they are those noted there."""
-    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
-    noted = folder / "run.json"
-    if not noted.exists():
-        save_json(noted, settings)
-        return
-    changed = list(_differences(load_json(noted)["preset"], settings["preset"]))
-    if changed:
-        raise InvalidValue(
-            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
-            "choose another --out, or delete that folder to begin anew"
-        )
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:

@@ -17,14 +17,32 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PresetName = StrEnum("PresetName", ["tiny", "baseline", "cpu", "gpu", "dalle-mini", "dalle-mega"])
-StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart"])
+PresetName = StrEnum("PresetName", ["tiny", "baseline", "cpu", "shipped", "gpu", "dalle-mini", "dalle-mega"])
+StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart", "reranker", "scorer"])
 
 PresetOption = Annotated[PresetName, typer.Option("--preset", help="Sizes and settings; see the README.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run.  [default: runs/PRESET]")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the run.  [default: runs/PRESET, with --data runs/PRESET-NAME]")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps …")]
 RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
-RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="SOURCE",
+        help="Train on these pictures instead of the emoji: a folder with captions, parquet or tar files, or owner/name"
+        " of a data set on the Hugging Face Hub. See docs/your-own-pictures.md.",
+    ),
+]
+SplitOption = Annotated[str | None, typer.Option("--data-split", help="The split of SOURCE to train on.")]
+SubsetOption = Annotated[str | None, typer.Option("--data-subset", help="The configuration of a Hub data set.")]
+ImageColumnOption = Annotated[str | None, typer.Option("--image-column", help="The column of SOURCE with pictures.")]
+CaptionColumnOption = Annotated[str | None, typer.Option("--caption-column", help="The column with captions.")]
+MostOption = Annotated[int | None, typer.Option("--most", help="Read at most so many rows of each split.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Folder of a finished run; without: the shipped weights.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -42,20 +60,28 @@ def options(
     """DALL·E mini, built from scratch: train a small one, draw with it, look inside."""
 
 
-@app.command(epilog="Example: minidalle run --preset cpu")
+@app.command(epilog="Example: minidalle run --preset cpu, or on your own pictures: minidalle run --data my_pictures/")
 def run(
     preset: PresetOption = PresetName.cpu,
     out: OutOption = None,
     device: DeviceOption = "auto",
     ranks: RanksOption = 0,
+    data: DataOption = None,
+    split: SplitOption = None,
+    subset: SubsetOption = None,
+    image_column: ImageColumnOption = None,
+    caption_column: CaptionColumnOption = None,
+    most: MostOption = None,
 ) -> None:
-    """Train tokenizer, VQGAN and BART on the bundled emoji, and draw captions they have never seen.
+    """Train tokenizer, VQGAN and BART on the bundled emoji or your own pictures, and draw captions never seen.
 
     A run that was stopped goes on where it was: give the same command again.
     """
-    from minidalle.cli.training import run_stages
+    from minidalle.cli.training import data_asked_for, run_stages
 
-    run_stages(preset.value, out, device, ranks, ("tokenizer", "vqgan", "bart"))
+    pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
+                              caption_column=caption_column, most=most)  # fmt: skip
+    run_stages(preset.value, out, device, ranks, ("tokenizer", "vqgan", "bart"), pictures)
 
 
 @app.command(epilog="Example: minidalle train vqgan --preset tiny --out runs/mine")
@@ -65,11 +91,19 @@ def train(
     out: OutOption = None,
     device: DeviceOption = "auto",
     ranks: RanksOption = 0,
+    data: DataOption = None,
+    split: SplitOption = None,
+    subset: SubsetOption = None,
+    image_column: ImageColumnOption = None,
+    caption_column: CaptionColumnOption = None,
+    most: MostOption = None,
 ) -> None:
     """Train one stage of a run."""
-    from minidalle.cli.training import run_stages
+    from minidalle.cli.training import data_asked_for, run_stages
 
-    run_stages(preset.value, out, device, ranks, (stage.value,))
+    pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
+                              caption_column=caption_column, most=most)  # fmt: skip
+    run_stages(preset.value, out, device, ranks, (stage.value,), pictures)
 
 
 @app.command(
@@ -83,23 +117,34 @@ def generate(
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of this share only.")] = None,
     seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
-    run: RunOption = Path("runs/cpu"),
+    run: RunOption = None,
     out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path(
         "drawn.png"
     ),
     device: DeviceOption = "auto",
 ) -> None:
-    """Draw captions with a trained run."""
+    """Draw captions with the shipped weights, or with a run of your own."""
     from minidalle.cli.drawing import draw_captions
 
     settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw_captions(captions, count, {k: v for k, v in settings.items() if v is not None}, seed, run, out, device)
 
 
+@app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")
+def export(
+    run: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+) -> None:
+    """Write what drawing needs, and no more, in half the room: to share a model, or to keep it."""
+    from minidalle.cli.drawing import export_run
+
+    export_run(run, out)
+
+
 @app.command(epilog='Example: minidalle trace "woman firefighter, noto style"')
 def trace(
     caption: Annotated[str, typer.Argument(help="The caption to follow.")],
-    run: RunOption = Path("runs/cpu"),
+    run: RunOption = None,
     seed: Annotated[int, typer.Option(help="The picture's seed.")] = 0,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("trace.html"),
     device: DeviceOption = "auto",
@@ -108,6 +153,20 @@ def trace(
     from minidalle.cli.drawing import trace_caption
 
     trace_caption(caption, run, seed, out, device)
+
+
+@app.command(epilog="Example: minidalle evaluate --run runs/cpu")
+def evaluate(
+    run: RunOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/evaluation]")] = None,
+    every_row: Annotated[bool, typer.Option("--all", help="All held-out rows, not 200 of each split.")] = False,
+    candidates: Annotated[int, typer.Option(min=1, help="Draw so many of each caption; the reranker keeps one.")] = 1,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure a run beside its baselines: tables, a JSON file, and pages of pictures."""
+    from minidalle.cli.evaluation import evaluate_run
+
+    evaluate_run(run, out, every_row, candidates, device)
 
 
 @app.command()

@@ -1,16 +1,19 @@
-"""`minidalle generate` and `minidalle trace`."""
+"""`minidalle generate`, `minidalle trace` and `minidalle export`."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from minidalle.checkpoint import atomic_write, load_json
+from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.clip import load_judge
 from minidalle.data.emoji import find_emoji
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.errors import require
-from minidalle.pipeline import load
+from minidalle.pipeline import SHIPPED, load
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
@@ -19,14 +22,14 @@ BATCH = 32  # pictures drawn at a time
 
 
 def draw_captions(
-    captions: list[str], count: int, settings: dict[str, Any], seed: int, run: Path, out: Path, device: str
+    captions: list[str], count: int, settings: dict[str, Any], seed: int, run: Path | None, out: Path, device: str
 ) -> None:
     """Draw `count` pictures of each caption into one sheet, or into a folder of single pictures."""
     for caption in captions:
         require(bool(caption.strip()), "CAPTION", caption, "some words")
     require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
-    sampling = sampling_of(run, settings)
-    pipeline = load(run, pick_device(device))
+    sampling = sampling_of(run or SHIPPED, settings)
+    pipeline = load(run or SHIPPED, pick_device(device))
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
     for start in range(0, len(wanted), BATCH):
@@ -53,11 +56,23 @@ def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:
     return SamplingConfig(**{**own, **settings})
 
 
-def trace_caption(caption: str, run: Path, seed: int, out: Path, device: str) -> None:
+def trace_caption(caption: str, run: Path | None, seed: int, out: Path, device: str) -> None:
     """Write the page that follows a caption through every stage."""
     from minidalle.reports.trace import write_trace
 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
+    run = run or SHIPPED
     pipeline = load(run, pick_device(device))
     real, split = find_emoji(caption, pipeline.vqgan.config.image_size) or (None, None)
     print(write_trace(out, pipeline, caption, seed, sampling_of(run, {}), real, split))
+
+
+def export_run(run: Path, out: Path) -> None:
+    """Write a run's models in float16, with its judges if it has any, and the settings it draws with."""
+    require(not out.exists() or not any(out.iterdir()), "--out", str(out), "a new or empty folder")
+    load(run).save(out, torch.float16)
+    for judge in (path.parent.name for path in sorted(run.glob("*/clip.safetensors"))):
+        load_judge(run / judge).save(out / judge, torch.float16)
+    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}})
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{size / 1e6:.1f} MB: {out}")

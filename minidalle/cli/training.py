@@ -1,13 +1,17 @@
 """`minidalle run` and `minidalle train`: a line of progress on a terminal, a line now and then in a log."""
 
+import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from minidalle.data import DataConfig
+from minidalle.errors import require
 from minidalle.presets import PRESETS
 from minidalle.run import run
 from minidalle.training.loop import Interrupted
@@ -61,16 +65,32 @@ def minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def run_stages(preset: str, out: Path | None, device: str, ranks: int, stages: tuple[str, ...]) -> None:
+def run_stages(
+    preset: str, out: Path | None, device: str, ranks: int, stages: tuple[str, ...], data: DataConfig | None
+) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    folder = out or Path("runs") / preset
+    folder = out or Path("runs") / (preset if data is None else f"{preset}-{short_name(data.source)}")
     console = Console()
     watcher = Watcher(console)
+    say = partial(console.print, markup=False)  # a file's name may look like markup
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, console.print)
+            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
     console.print(f"done in {minutes(time.monotonic() - began)} min: {report or folder}", highlight=False)
+
+
+def data_asked_for(source: str | None, **options: str | int | None) -> DataConfig | None:
+    """The pictures to train on; None for the bundled ones, which have no options."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    require(source is not None or not given, "--data", source, f"a source of pictures, for {' and '.join(given)}")
+    return None if source is None else DataConfig(source, **options)  # type: ignore[arg-type]  # typer knows the types
+
+
+def short_name(source: str) -> str:
+    """What to call the run of a source: `My pictures/` → `my-pictures`, `owner/name@revision` → `name`."""
+    last = Path(source.partition("@")[0]).resolve().name
+    return re.sub(r"[^a-z0-9]+", "-", last.removesuffix(".parquet").removesuffix(".tar").lower()).strip("-") or "own"

@@ -1,4 +1,4 @@
-"""Captioned pictures: the bundled emoji, folders of one's own, their splits, and batches of them."""
+"""Captioned pictures: the bundled emoji, other people's pictures, their splits, and batches of them."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,10 @@ from minidalle.lazy import lazy
 if TYPE_CHECKING:
     from minidalle.data.batches import batch_rows as batch_rows
     from minidalle.data.batches import rank_slice as rank_slice
+    from minidalle.data.config import DataConfig as DataConfig
     from minidalle.data.duplicates import find_duplicates as find_duplicates
     from minidalle.data.emoji import emoji_pictures as emoji_pictures
-    from minidalle.data.folder import picture_folder as picture_folder
+    from minidalle.data.foreign import foreign_pictures as foreign_pictures
     from minidalle.data.names import parse_name as parse_name
     from minidalle.data.partition import load_partition as load_partition
     from minidalle.data.pictures import CaptionedPictures as CaptionedPictures
@@ -24,11 +25,12 @@ __getattr__, __dir__, __all__ = lazy(
         "assign_splits": "splits",
         "batch_rows": "batches",
         "CaptionedPictures": "pictures",
+        "DataConfig": "config",
         "emoji_pictures": "emoji",
         "find_duplicates": "duplicates",
+        "foreign_pictures": "foreign",
         "load_partition": "partition",
         "parse_name": "names",
-        "picture_folder": "folder",
         "rank_slice": "batches",
         "render_svg": "render",
         "to_rgb": "render",

@@ -35,12 +35,13 @@ def emoji_names() -> dict[str, str]:
     import emoji
 
     return {
-        _code_points(characters): entry["en"].strip(":").replace("_", " ")
+        code_points_of(characters): entry["en"].strip(":").replace("_", " ")
         for characters, entry in emoji.EMOJI_DATA.items()
     }
 
 
-def _code_points(characters: str) -> str:
+def code_points_of(characters: str) -> str:
+    """`1F44B-1F3FB` for a hand in a light tone; U+FE0F, which only asks for a colored picture, is left out."""
     return "-".join(f"{ord(character):04X}" for character in characters if character != "\ufe0f")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from minidalle.data.cache import Progress, cached_pictures
+from minidalle.data.keywords import load_keywords
 from minidalle.data.partition import PARTITION, load_partition
 from minidalle.data.pictures import CaptionedPictures, Skipped, is_blank
 from minidalle.data.render import render_svg
@@ -32,8 +33,9 @@ def emoji_pictures(
         progress: called with (done, total) while pictures are rendered.
 
     Returns:
-        Pictures with the columns of `COLUMNS`. Rows without a caption, or whose drawing cannot be drawn, are
-        left out and listed in `.skipped`.
+        Pictures with the columns of `COLUMNS`, and `keywords`: other words for what a row shows, joined by `|`
+        (none for rows with a skin tone, whose role is only half of what they show). Rows without a caption, or
+        whose drawing cannot be drawn, are left out and listed in `.skipped`.
 
     Raises:
         InvalidValue: the partition is not one of these rows, or the size is not 8 or more.
@@ -51,6 +53,8 @@ def emoji_pictures(
     pictures, unreadable = cached_pictures(name, [(_name(row), row["svg"]) for row in table], size, progress)
     table = [row for row in table if _name(row) not in dict(unreadable)]
     columns = {column: np.array([row[column] for row in table]) for column in (*COLUMNS, "split")}
+    keywords = load_keywords()
+    columns["keywords"] = np.array(["" if row["tone"] else "|".join(keywords.get(row["role"], ())) for row in table])
     return CaptionedPictures(
         captions=[row["caption"] for row in table],
         pictures=pictures,

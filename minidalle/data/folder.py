@@ -1,103 +1,128 @@
-"""A folder of one's own pictures with captions, as captioned pictures."""
+"""A folder of pictures with captions beside them."""
 
 import csv
-import hashlib
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps
+from minidalle.data.config import DataConfig
+from minidalle.data.rows import (
+    CAPTION_COLUMNS,
+    DEV,
+    IMAGE_COLUMNS,
+    PICTURES,
+    TEST,
+    TRAIN,
+    RawRow,
+    RawSource,
+    Rows,
+    first_caption,
+    pick_column,
+    split_roles,
+)
+from minidalle.data.store import file_stamp, fingerprint
+from minidalle.errors import InvalidValue
 
-from minidalle.data.pictures import CaptionedPictures, Skipped, is_blank
-from minidalle.data.render import UnreadablePicture, to_rgb, to_square
-from minidalle.errors import InvalidValue, require
+TABLES = ("captions.csv", "metadata.csv", "metadata.jsonl")
+HIDDEN = re.compile(r"\.|__MACOSX$")
 
-TABLES = ("captions.csv", "metadata.csv")
-CAPTION_COLUMNS = ("caption", "text")
+# `datasets` reads such folders too, but gives up at the first file that a table names and nobody has, knows no
+# captions in .txt files, and is no part of the plain installation. A folder is what most people have: it needs nothing.
+
+Captioned = tuple[str, str]  # the picture's file, relative to the folder with forward slashes, and its caption
 
 
-def picture_folder(folder: Path, size: int, dev: float = 0.05) -> CaptionedPictures:
-    """Read pictures with captions from a folder.
+def folder_source(folder: Path, config: DataConfig) -> RawSource | None:
+    """Read the captions of a folder and of all folders in it; the pictures are left for later.
 
-    The captions stand in `captions.csv` or `metadata.csv` (columns `file_name`, and `caption` or `text`) or,
-    if there is neither, in a `.txt` file beside each picture.
-
-    Args:
-        folder: where the pictures are.
-        size: S: pictures are fitted into a white square of this side, their aspect ratio kept, upright as
-            their EXIF data says.
-        dev: the share of the pictures that make up the split `dev`; the others are `train`. It is drawn by
-            the files' names, so that pictures which are added later move none.
+    The captions stand in tables, `captions.csv`, `metadata.csv` or `metadata.jsonl`, each naming files relative to
+    its own folder (columns `file_name`, and `caption` or `text`), or, if there is none, in a `.txt` file beside each
+    picture. If all pictures are in folders called `train`, `validation`, `test`, these are the splits.
 
     Returns:
-        Pictures with the column `key`, the file's name. Missing or unreadable pictures, and those without a
-        caption, are left out and listed in `.skipped`.
+        The rows, sorted as the files are; None if there is no caption anywhere.
 
     Raises:
-        InvalidValue: the folder has no captions at all, or a table without the columns.
+        InvalidValue: a table has not the columns, or is no such table.
     """
-    folder = Path(folder)
-    require(folder.is_dir(), "folder", str(folder), "a folder")
-    require(0 <= dev < 1, "dev", dev, "a share of the pictures, at least 0 and below 1")
-    names, captions, pictures, skipped = [], [], [], []
-    for name, caption in _captions(folder):
-        try:
-            if is_blank(caption):
-                raise UnreadablePicture(f"{name}: blank caption")
-            pictures.append(read_picture(folder / name, size))
-        except UnreadablePicture as error:
-            skipped.append(Skipped(name, str(error).split(": ", 1)[1]))
-        else:
-            names.append(name)
-            captions.append(caption.strip())
-    return CaptionedPictures(
-        captions=captions,
-        pictures=np.stack(pictures) if pictures else np.empty((0, size, size, 3), np.uint8),
-        splits=np.array(["dev" if _lot(name) < dev else "train" for name in names], dtype=str),
-        columns={"key": np.array(names, dtype=str)},
-        skipped=tuple(skipped),
-    )
+    tables = [first for place in [folder, *visible(folder)] if (first := _table_of(place))]
+    found = [row for table in tables for row in _table_rows(table, folder, config)] if tables else _text_rows(folder)
+    if not tables and not any(caption for _, caption in found):
+        return None
+    tops = {name.split("/")[0] if "/" in name else "" for name, _ in found}
+    split_by_folder = tops <= {*TRAIN, *DEV, *TEST}
+    label = (lambda name: name.split("/")[0]) if split_by_folder else (lambda name: "train")
+    roles = split_roles(sorted(tops) if split_by_folder else ["train"], config.split)
+    rows: dict[str, list[Captioned]] = {role: [] for role in roles.values()}
+    for name, caption in found:
+        if label(name) in roles:
+            rows[roles[label(name)]].append((name, caption))
+    known = [(role, *row, file_stamp(folder / row[0])) for role, some in rows.items() for row in some]
+    splits: Rows = {role: partial(_raw, folder, some) for role, some in rows.items()}
+    return RawSource(fingerprint(known), lambda: splits)
 
 
-def read_picture(path: Path, size: int) -> np.ndarray:
-    """Read a picture file of any mode and orientation as uint8 [S, S, 3].
-
-    Raises:
-        UnreadablePicture: the file is missing, cut off, or no picture.
-    """
-    try:
-        with Image.open(path) as image:
-            return to_square(to_rgb(ImageOps.exif_transpose(image)), size)
-    except Exception as error:  # decoders raise errors of many kinds, and one bad file must not end a run
-        raise UnreadablePicture(f"{path.name}: {str(error) or type(error).__name__}") from error
+def _raw(folder: Path, rows: Iterable[Captioned]) -> Iterator[RawRow]:
+    for name, caption in rows:
+        yield RawRow(name, caption, (folder / name).read_bytes)
 
 
-def _captions(folder: Path) -> Iterator[tuple[str, str]]:
-    """File names with captions, from the table or the text files."""
-    table = next((folder / name for name in TABLES if (folder / name).exists()), None)
-    if table is not None:
-        yield from _table(table)
+def visible(folder: Path) -> list[Path]:
+    """Everything in a folder and the folders in it, sorted, but for what systems hide there."""
+    within = sorted(folder.rglob("*"))
+    return [path for path in within if not any(HIDDEN.match(part) for part in path.relative_to(folder).parts)]
+
+
+def _table_of(folder: Path) -> Path | None:
+    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+
+
+def _table_rows(path: Path, folder: Path, config: DataConfig) -> Iterator[Captioned]:
+    """A table's files, made relative to the whole folder, with their captions."""
+    rows = list(_jsonl(path) if path.suffix == ".jsonl" else _csv(path))
+    columns = dict.fromkeys([name for row in rows for name in row], True)
+    if not rows:
         return
-    suffixes = Image.registered_extensions()
-    pictures = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes]
-    beside = {path: path.with_suffix(".txt") for path in pictures}
-    if not any(text.exists() for text in beside.values()):
-        raise InvalidValue(f"{folder}: expected {' or '.join(TABLES)}, or a .txt file beside each picture")
-    for path, text in beside.items():
-        yield path.name, text.read_text(encoding="utf-8") if text.exists() else ""
+    image = pick_column("image", IMAGE_COLUMNS, {name: name in IMAGE_COLUMNS for name in columns}, config.image_column)
+    rest = {name: name != image for name in columns}
+    caption = pick_column("caption", CAPTION_COLUMNS, rest, config.caption_column)
+    place = path.parent.relative_to(folder)
+    for row in rows:
+        yield (place / str(row.get(image) or "")).as_posix(), first_caption(row.get(caption))
 
 
-def _table(path: Path) -> Iterator[tuple[str, str]]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        columns = table.fieldnames or []
-        caption = next((name for name in CAPTION_COLUMNS if name in columns), None)
-        if caption is None or "file_name" not in columns:
-            raise InvalidValue(f"columns of {path}={columns!r}: expected file_name, and caption or text")
-        for row in table:
-            yield row["file_name"] or "", row[caption] or ""
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                yield {name: value for name, value in row.items() if name is not None}  # None: more cells than columns
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidValue(f"{path}: expected a table in UTF-8 with commas between its columns ({error})") from error
 
 
-def _lot(name: str) -> float:
-    """A number in [0, 1) drawn for a name."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
+def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+        try:
+            row = json.loads(line or "{}")
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InvalidValue(f'{path}, line {number}: expected a JSON object such as {{"file_name": …, "text": …}}')
+        if row:
+            yield row
+
+
+def _text_rows(folder: Path) -> list[Captioned]:
+    """Every picture, with what its text file says."""
+    pictures = [path for path in visible(folder) if path.suffix.lower() in PICTURES and path.is_file()]
+    beside = [(path, path.with_suffix(".txt")) for path in pictures]
+    return [
+        (
+            path.relative_to(folder).as_posix(),
+            first_caption(text.read_text(encoding="utf-8-sig", errors="replace")) if text.is_file() else "",
+        )
+        for path, text in beside
+    ]

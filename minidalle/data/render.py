@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from minidalle.data.pictures import Skipped
 
@@ -54,6 +54,28 @@ def render_some(size: int, drawings: Sequence[Drawing]) -> list[np.ndarray | Ski
         except UnreadablePicture as error:
             results.append(Skipped(name, str(error).removeprefix(f"{name}: ")))
     return results
+
+
+def decode_picture(content: bytes, size: int) -> np.ndarray:
+    """Read a picture file of any kind, mode and orientation; of an animation, the first picture.
+
+    Args:
+        content: the file's bytes.
+        size: S, the side in pixels of the white square that the picture is fitted into.
+
+    Returns:
+        uint8 [S, S, 3].
+
+    Raises:
+        UnreadablePicture: the file is cut off, or no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return to_square(to_rgb(ImageOps.exif_transpose(image)), size)
+    except UnidentifiedImageError as error:
+        raise UnreadablePicture("no picture of a known kind") from error
+    except Exception as error:  # decoders raise errors of many kinds, and one bad file must not end a run
+        raise UnreadablePicture(str(error) or type(error).__name__) from error
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The four sets of drawings: where each comes from, pinned by checksum, and how its package is read."""
+"""The four sets of drawings, and words about them: where each comes from, pinned by checksum, and how it is read."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ from minidalle.errors import require
 
 
 class Source(NamedTuple):
-    """One artist's set of drawings, as an npm package of the Iconify project."""
+    """One npm package: an artist's set of drawings, as the Iconify project packs them, or words about emoji."""
 
-    style: str
+    style: str  # of the drawings; empty for words
     package: str
     version: str
     sha512: str  # of the archive, in base64, as npm's registry publishes it
@@ -58,6 +58,14 @@ SOURCES = (
     ),
 )
 
+WORDS = Source(
+    "",
+    "emojilib",
+    "4.0.3",
+    "KbWiYre9aRSaPbHrHZIz9zmoM+21LAsK1VFJtnTh1VCtWE/rNMDviGhQTmselFl95dhqtGlY22iH0leG5BuW0g==",
+    "MIT",
+)
+
 
 class Drawing(NamedTuple):
     """One emoji of one set: its code points (`1F44B-1F3FB`) and a standalone SVG."""
@@ -86,6 +94,12 @@ def read_drawings(archive: Path) -> Iterator[Drawing]:
     icons, chars = _members(archive, "icons.json", "chars.json")
     for code_points, icon in sorted(chars.items()):
         yield Drawing(code_points.upper(), standalone_svg(icons, icon))
+
+
+def read_words(archive: Path) -> dict[str, list[str]]:
+    """What people call each emoji, by its characters; the first word is its name."""
+    (words,) = _members(archive, "dist/emoji-en-US.json")
+    return words
 
 
 def standalone_svg(icons: dict[str, Any], name: str) -> str:

@@ -1,6 +1,7 @@
 """The report of a run: held-out captions drawn, beside the real pictures; losses by split; curves."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,15 @@ def write_report(folder: Path, preset: Preset, pictures: CaptionedPictures, devi
         The report's path.
     """
     pipeline = load(folder, device)
-    scores = score_splits(pipeline, pictures)
+    scores = score_splits(pipeline, pictures, partial(pipeline.draw, sampling=preset.sampling))
     save_json(folder / "scores.json", [asdict(score) for score in scores])
     galleries = [_gallery(pipeline, preset, pictures, split) for split in HELD_OUT if split in set(pictures.splits)]
     for gallery in galleries:
         columns = [
             np.concatenate([example[kind] for example in gallery["examples"]]) for kind in ("real", "again", "drawn")
         ]
-        page = sheet(np.concatenate(columns).reshape(-1, *pictures.pictures.shape[1:]), PICTURES, scale=3)
+        strips, width = np.concatenate(columns), len(gallery["examples"])
+        page = sheet(strips.reshape(-1, *pictures.pictures.shape[1:]), width, scale=3)
         atomic_write(folder / "pictures" / f"{gallery['split']}.png", png(page))
     return write_page(folder / "report.html", "run.html", preset=preset, scores=scores, galleries=galleries,
                       unseen=UNSEEN, run=load_json(folder / "run.json"), pictures=pictures, curves=_curves(folder),

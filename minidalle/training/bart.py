@@ -7,12 +7,13 @@ from torch.nn import functional as F
 
 from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
 from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.keywords import reword
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.data.tokens import TokenizedPictures
 from minidalle.errors import require
 from minidalle.pipeline import TextToImage
-from minidalle.runtime import autocast, generator, stream_seed
+from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
 from minidalle.sampling_config import SamplingConfig
 from minidalle.training.averaging import Average
 from minidalle.training.config import BartTraining
@@ -24,10 +25,9 @@ from minidalle.training.snapshots import below, flatten
 class BartObjective(nn.Module):
     """The losses as one module, so that DDP sees every use of the weights."""
 
-    def __init__(self, bart: Bart, draft_cells: int) -> None:
+    def __init__(self, bart: Bart) -> None:
         super().__init__()
         self.bart = bart
-        self.draft_cells = draft_cells
 
     def forward(self, text: Tensor, mask: Tensor, image_in: Tensor, image: Tensor, colors: Tensor, drafting: bool
     ) -> dict[str, Tensor]:  # fmt: skip
@@ -39,7 +39,7 @@ class BartObjective(nn.Module):
             image_in: long [B, N], the decoder's input.
             image: long [B, N], the targets.
             colors: float [B, N, 3], the cells' mean colors.
-            drafting: leave the decoder out, and ask the draft for some cells' tokens instead.
+            drafting: leave the decoder out, and ask the draft for the tokens instead.
 
         Returns:
             `nats` or `draft_nats` per token, and `draft_mse` if the model has a draft.
@@ -50,9 +50,7 @@ class BartObjective(nn.Module):
         draft = self.bart.draft(memory, mask)
         color_loss = F.mse_loss(draft.colors.float(), colors)
         if drafting:
-            cells = torch.randperm(image.shape[1], device=image.device)[: self.draft_cells]
-            logits = self.bart.draft_logits(draft.cells[:, cells])
-            return {"draft_nats": sequence_loss(logits, image[:, cells]), "draft_mse": color_loss}
+            return {"draft_nats": sequence_loss(self.bart.draft_logits(draft.cells), image), "draft_mse": color_loss}
         logits = self.bart.decode(memory, mask, image_in, draft)
         return {"nats": sequence_loss(logits, image), "draft_mse": color_loss}
 
@@ -98,7 +96,7 @@ class BartStage:
             config.draft_steps,
             "0 for a BART without a draft",
         )
-        self.objective = ranks.share(BartObjective(bart, config.draft_cells), unused=drafts)
+        self.objective = ranks.share(BartObjective(bart), unused=drafts)
         self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
         self.average = Average(bart, config.average)
 
@@ -137,7 +135,7 @@ class BartStage:
         pipeline = TextToImage(self.codec.tokenizer, self.codec.vqgan, self._steady)
         sampling = SamplingConfig(temperature=0.5, guidance=2.0)
         drawn = to_pixels(pipeline.draw([self.pictures.captions[row] for row in rows], range(len(rows)), sampling))
-        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=16, scale=2)
+        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=len(rows), scale=2)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights and optimizer state."""
@@ -164,7 +162,8 @@ class BartStage:
         """text, mask, image_in, image and colors of step `n`, with some captions dropped and some tokens replaced."""
         chance = generator(self.seed, "bart batch", n, self.ranks.rank)
         rows = torch.from_numpy(self._rows(n))
-        text, mask, image = self.tokens.text[rows], self.tokens.text_mask[rows], self.tokens.image[rows]
+        text, mask = self._text(n, rows)
+        image = self.tokens.image[rows]
         null_text, null_mask = torch.zeros_like(text[0]), torch.zeros_like(mask[0])
         null_text[: len(self.null)], null_mask[: len(self.null)] = self.null, True
         keep = torch.rand(len(rows), generator=chance) >= self.config.caption_dropout
@@ -175,6 +174,21 @@ class BartStage:
         image_in = shift_right(corrupt_tokens(image, image.roll(1, 0), replace), self.bart.config.start_token)
         batch = (text[:, :longest], mask[:, :longest], image_in, image, self.tokens.colors[rows])
         return tuple(part.to(self.device) for part in batch)
+
+    def _text(self, n: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Text tokens and mask of the rows, some of them said in other words."""
+        columns = self.pictures.columns
+        text, mask = self.tokens.text[rows], self.tokens.text_mask[rows]  # copies: an index of many rows is no view
+        if not self.config.reword or "keywords" not in columns:
+            return text, mask
+        chance = numpy_generator(self.seed, "reword", n, self.ranks.rank)
+        places = np.flatnonzero(chance.random(len(rows)) < self.config.reword)
+        captions = [
+            reword(columns["name"][row], columns["style"][row], columns["keywords"][row].split("|"), chance)
+            for row in rows[places].tolist()
+        ]
+        text[places], mask[places] = self.codec.tokenizer.encode_batch(captions)
+        return text, mask
 
 
 @torch.no_grad()
@@ -190,11 +204,12 @@ def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, batch_size
     Returns:
         float [M], in nats per picture; divide by N for nats per token.
     """
-    device, surprise = next(bart.parameters()).device, []
-    for part in torch.from_numpy(rows).split(batch_size):
+    device, surprise = next(bart.parameters()).device, [torch.zeros(0)]  # a rank may have no rows of a small split
+    for start in range(0, len(rows), batch_size):
+        part = torch.from_numpy(rows[start : start + batch_size])
         mask = tokens.text_mask[part]
         longest = int(mask.sum(1).max())
         text, mask, image = (x.to(device) for x in (tokens.text[part, :longest], mask[:, :longest], tokens.image[part]))
         logits = bart(text, mask, shift_right(image, bart.config.start_token))
         surprise.append(F.cross_entropy(logits.float().transpose(1, 2), image, reduction="none").sum(1).cpu())
-    return torch.cat(surprise) if surprise else torch.zeros(0)
+    return torch.cat(surprise)

@@ -1,4 +1,4 @@
-"""How each part is trained: the settings of the loop, of the VQGAN's stage and of the BART's."""
+"""How each part is trained: the settings of the loop, and of the stages of VQGAN, BART and CLIP."""
 
 from dataclasses import dataclass
 
@@ -57,9 +57,11 @@ class VQGANTraining(StageConfig):
 
     The first `unquantized` steps train a plain autoencoder, so that k-means finds latents worth a codebook.
     The discriminator learns from `discriminator_start` on and is heard `discriminator_warmup` steps later.
+    `flip`: every second picture, by lot, is mirrored.
     """
 
     unquantized: int = 200
+    flip: bool = False
     l1_weight: float = 1.0
     mse_weight: float = 2.0
     gradient_weight: float = 1.0
@@ -89,24 +91,51 @@ class BartTraining(StageConfig):
     """The BART's stage.
 
     `caption_dropout` is the share of captions replaced by the empty one, which guidance needs. `token_noise` is
-    the largest share of a picture's decoder-input tokens that are replaced by another picture's. For a model with
-    a draft: in the first `draft_steps` the encoder and the draft learn alone, and the draft is asked for the tokens
-    of `draft_cells` cells; after them its mean colors count `draft_weight`.
+    the largest share of a picture's decoder-input tokens that are replaced by another picture's. `reword` is the
+    share of captions said in other words, where the data set knows some. For a model with
+    a draft: in the first `draft_steps` the encoder and the draft learn alone, which is several times as fast; after
+    them its mean colors count `draft_weight`.
     """
 
     caption_dropout: float = 0.1
     token_noise: float = 0.0
+    reword: float = 0.0
     draft_weight: float = 1.0
     draft_steps: int = 0
-    draft_cells: int = 12
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("caption_dropout", "token_noise"):
+        for name in ("caption_dropout", "token_noise", "reword"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a share in [0, 1)")
         require(self.draft_weight >= 0, "draft_weight", self.draft_weight, "at least 0")
         require(0 <= self.draft_steps < self.steps, "draft_steps", self.draft_steps, f"below steps={self.steps}")
-        require(self.draft_cells >= 1, "draft_cells", self.draft_cells, "at least 1")
+
+
+@dataclass(frozen=True)
+class ClipTraining(StageConfig):
+    """The CLIP's stage.
+
+    `rows`: `train`, or `all` for a judge that may know everything. `reword` is the share of captions that are said
+    in other words, where the data has some; `style_dropout` the share that lose the words for their style.
+    Pictures are moved by up to `shift` pixels each way, and `noise` is the standard deviation of what is added to
+    each number in them.
+    """
+
+    rows: str = "train"
+    reword: float = 0.0
+    style_dropout: float = 0.15
+    shift: int = 2
+    noise: float = 0.03
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.rows in ("train", "all"), "rows", self.rows, "train or all")
+        for name in ("reword", "style_dropout"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
+        both = self.reword + self.style_dropout
+        require(both <= 1, "reword + style_dropout", both, "a share in [0, 1]")
+        require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
+        require(self.noise >= 0, "noise", self.noise, "0 or more")
 
 
 @dataclass(frozen=True)

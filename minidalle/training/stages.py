@@ -1,4 +1,4 @@
-"""The three trainings of a run, each a function of the run's folder: what is finished is not done again."""
+"""The trainings of a run, each a function of the run's folder: what is finished is not done again."""
 
 import os
 from collections.abc import Callable
@@ -8,13 +8,15 @@ import torch
 
 from minidalle.bart import Bart, BartConfig
 from minidalle.checkpoint import load_model, save_model
+from minidalle.clip import Clip, ClipConfig, Judge
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.tokens import tokenize
 from minidalle.pipeline import TextToImage
 from minidalle.runtime import stream_seed
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training.bart import BartStage
-from minidalle.training.config import TrainingConfig
+from minidalle.training.clip import ClipStage
+from minidalle.training.config import ClipTraining, TrainingConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch, train
 from minidalle.training.vqgan import VQGANStage
@@ -24,10 +26,21 @@ Source = Callable[[], CaptionedPictures]
 """Gives the data set. It is pickled for other ranks, so it is a function of a module or a partial of one."""
 
 
-def train_tokenizer(folder: Path, config: TokenizerConfig, source: Source) -> None:
-    """Learn a vocabulary from the captions of `train`; writes `folder/tokenizer`."""
+def train_tokenizer(folder: Path, config: TokenizerConfig, source: Source, reword: bool = False) -> None:
+    """Learn a vocabulary from the captions of `train`; writes `folder/tokenizer`.
+
+    Args:
+        folder: the run's.
+        config: the vocabulary's size.
+        source: gives the captions.
+        reword: learn from the pictures' other words too, for a BART that is to read them.
+    """
     pictures, draft = source(), folder / "tokenizer.part"
-    Tokenizer.train([pictures.captions[row] for row in pictures.rows("train")], config).save(draft)
+    rows = pictures.rows("train")
+    texts = [pictures.captions[row] for row in rows]
+    if reword and "keywords" in pictures.columns:
+        texts += [" ".join(pictures.columns["keywords"][row].split("|")) for row in rows]
+    Tokenizer.train(texts, config).save(draft)
     os.replace(draft, folder / "tokenizer")  # it has two files, and is whole or not there
 
 
@@ -85,3 +98,36 @@ def train_bart(
     train(stage, training.bart, folder / "training" / "bart", ranks, watch)
     if ranks.first:
         save_model(folder / "bart.safetensors", stage.average.model, config)
+
+
+def train_clip(
+    ranks: Ranks,
+    folder: Path,
+    config: ClipConfig,
+    training: ClipTraining,
+    seed: int,
+    source: Source,
+    device: str,
+    watch: Watch | None = None,
+) -> None:
+    """Train a judge's CLIP; writes `folder/clip.safetensors`, after which `load_judge` reads the folder.
+
+    Args:
+        ranks: this process among those that train together.
+        folder: the judge's own; holds the `tokenizer` that `train_tokenizer` wrote.
+        config: the model's shape.
+        training: its settings.
+        seed: of every random draw.
+        source: gives the pictures.
+        device: where to train.
+        watch: called after every step.
+
+    Raises:
+        CheckpointError: the folder has no tokenizer yet.
+    """
+    torch.manual_seed(stream_seed(seed, "clip weights"))
+    judge = Judge(Tokenizer.load(folder / "tokenizer"), Clip(config).to(device))
+    stage = ClipStage(training, judge, source(), seed, ranks)
+    train(stage, training, folder / "training" / "clip", ranks, watch)
+    if ranks.first:
+        save_model(folder / "clip.safetensors", stage.average.model, config)

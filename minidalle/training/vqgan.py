@@ -56,6 +56,9 @@ class VQGANStage:
         if n == self.config.unquantized:
             self._start_codebook(n)
         pictures = self._load(self._rows(n))
+        if self.config.flip:
+            mirrored = torch.rand(len(pictures), 1, 1, 1, device=self.device) < 0.5
+            pictures = torch.where(mirrored, pictures.flip(-1), pictures)
         with autocast(self.device, self.config.precision):
             output = self.shared(pictures, n >= self.config.unquantized)
         reconstructed = output.pictures.float()
@@ -103,7 +106,7 @@ class VQGANStage:
         """Sixteen pictures of `dev`, above their reconstructions."""
         rows = self.pictures.rows("dev")[:16]
         drawn = to_pixels(reconstruct(self._steady, self._load(rows)))
-        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=16, scale=2)
+        return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=len(rows), scale=2)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights, optimizer state, the epoch's code counts, and the discriminator's."""

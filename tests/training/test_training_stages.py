@@ -37,10 +37,12 @@ def vqgan_stage(rank: int = 0, size: int = 1, pictures: CaptionedPictures | None
     return stage
 
 
-def bart_stage(rank: int = 0, size: int = 1, draft_width: int = 8, **changes) -> BartStage:  # type: ignore[no-untyped-def]
+def bart_stage(  # type: ignore[no-untyped-def]
+    rank: int = 0, size: int = 1, draft_width: int = 8, pictures: CaptionedPictures | None = None, **changes
+) -> BartStage:
     torch.manual_seed(0)
     vqgan, bart = VQGAN(tiny().vqgan), Bart(replace(tiny().bart, draft_width=draft_width))
-    pictures = squares()
+    pictures = pictures or squares()
     tokenizer = Tokenizer.train(pictures.captions, tiny().tokenizer)
     with torch.no_grad():
         vqgan.quantize.codebook.mul_(64)
@@ -188,6 +190,49 @@ def test_the_numbers_of_the_last_epoch_survive_a_resume_exactly() -> None:
     assert "perplexity" in numbers
     assert resumed.step(10) == stage.step(10)
     assert resumed.usage == stage.usage
+
+
+def worded() -> CaptionedPictures:
+    """The squares, each with a name, a style and other words."""
+    pictures = squares()
+    names = np.array([f"square {row}" for row in range(len(pictures))])
+    words = {"name": names, "style": np.full(len(pictures), "noto"), "keywords": np.full(len(pictures), "box|tile")}
+    return replace(pictures, captions=[f"{name}, noto style" for name in names], columns={**pictures.columns, **words})
+
+
+def test_some_captions_are_said_in_other_words() -> None:
+    plain = bart_stage(pictures=worded(), caption_dropout=0.0)
+    stage = bart_stage(pictures=worded(), caption_dropout=0.0, reword=0.5)
+    rows = torch.from_numpy(np.tile(stage.rows, 8))
+    text, mask = stage._text(3, rows)
+    was, _ = plain._text(3, rows)
+    changed = (text != was).any(dim=1)
+    assert changed.float().mean().item() == pytest.approx(0.5 * 7 / 8, abs=0.06)  # one in eight stays by chance
+    assert torch.equal(was, plain.tokens.text[rows])
+    said = [stage.codec.tokenizer.decode(ids[real].tolist()) for ids, real in zip(text, mask, strict=True)]
+    assert any("tile" in caption or "box" in caption for caption in said)
+    assert torch.equal(stage._text(3, rows)[0], text)
+    assert not torch.equal(stage._text(4, rows)[0], text)
+    assert torch.equal(stage.tokens.text, plain.tokens.text)  # what is measured stays as it is
+
+
+def test_pictures_without_other_words_keep_their_captions() -> None:
+    stage = bart_stage(reword=0.9)
+    rows = torch.from_numpy(stage.rows)
+    assert torch.equal(stage._text(0, rows)[0], stage.tokens.text[rows])
+
+
+def test_every_second_picture_is_mirrored() -> None:
+    seen = []
+    stage = vqgan_stage(flip=True, unquantized=59)
+    stage.shared = lambda pictures, quantized: seen.append(pictures) or stage.vqgan(pictures, quantized)  # type: ignore[assignment, func-returns-value]
+    for n in range(8):
+        stage.step(n)
+    real = torch.cat([stage._load(stage._rows(n)) for n in range(8)])
+    same = (torch.cat(seen) == real).flatten(1).all(dim=1)
+    mirrored = (torch.cat(seen) == real.flip(-1)).flatten(1).all(dim=1)
+    assert (same | mirrored).all()
+    assert 0.3 < mirrored.float().mean() < 0.7
 
 
 def test_draft_steps_need_a_draft() -> None:

@@ -1,0 +1,92 @@
+"""`minidalle evaluate`: measure a run, print the tables, write the figures and pages of pictures."""
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from minidalle.checkpoint import atomic_write, save_json
+from minidalle.cli.drawing import sampling_of
+from minidalle.cli.tables import likelihood_table, picture_table, prompt_table, reconstruction_table
+from minidalle.clip import Judge, draw_best, load_judge
+from minidalle.data.origin import data_of, open_pictures
+from minidalle.errors import InvalidValue, require
+from minidalle.evaluation import Evaluation, evaluate, load_prompts
+from minidalle.evaluation.drawing import Draw
+from minidalle.evaluation.parts import MOST_OF_TRAIN, PARTS
+from minidalle.evaluation.sheets import sheets
+from minidalle.pipeline import SHIPPED, TextToImage, load
+from minidalle.reports.page import png
+from minidalle.runtime import pick_device
+
+MOST = 200  # rows of each split, unless all are asked for
+WIDTH = 170  # of the tables where there is no terminal
+
+
+def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates: int, device: str) -> None:
+    """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
+    folder, out = run or SHIPPED, out or (run / "evaluation" if run else Path("evaluation"))
+    require(run is not None or SHIPPED.exists(), "--run", None,
+            "the folder of a finished run: no weights are shipped with this installation")  # fmt: skip
+    began, where = time.monotonic(), pick_device(device)
+    pipeline = load(folder, where)
+    source = data_of(folder) if (folder / "run.json").exists() else None
+    pictures = open_pictures(source, pipeline.vqgan.config.image_size)
+    scorer = _judge(folder, "scorer", device=str(where)) if source is None else None
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    result = evaluate(
+        pipeline,
+        pictures,
+        _draw(pipeline, folder, candidates, str(where)),
+        scorer=scorer,
+        most=None if every_row else MOST,
+        prompts=load_prompts() if source is None else (),
+        say=lambda line: console.print(line, style="dim", highlight=False),
+    )
+    _print(console, result)
+    settings = {"run": folder.name, "data": source.source if source else "emoji", "rows": len(result.rows),
+                "all_rows": every_row, "candidates": candidates, "scorer": scorer is not None,
+                "seconds": round(result.seconds, 1), "drawn_per_second": round(result.drawn_per_second, 1)}  # fmt: skip
+    save_json(out / "evaluation.json", {"settings": settings, "scores": result.records()})
+    for name, page in sheets(result, pictures).items():
+        atomic_write(out / f"{name}.png", png(page))
+    took = time.monotonic() - began
+    speed = f"{len(result.rows) / took:.1f} rows per second ({result.drawn_per_second:.1f} while drawing)"
+    console.print(f"{len(result.rows):,} rows in {took:.0f} s, {speed}: {out}", highlight=False)
+
+
+def _draw(pipeline: TextToImage, folder: Path, candidates: int, device: str) -> Draw:
+    """How the run draws; with several candidates, its reranker keeps one of each."""
+    sampling = sampling_of(folder, {})
+    if candidates == 1:
+        return partial(pipeline.draw, sampling=sampling)
+    judge = _judge(folder, "reranker", device)
+    if judge is None:
+        raise InvalidValue(f"--candidates={candidates}: expected 1, for {folder} has no reranker, and none is shipped")
+    return partial(draw_best, pipeline, judge, sampling=sampling, candidates=candidates)
+
+
+def _judge(folder: Path, name: str, device: str) -> Judge | None:
+    """The run's own judge, or the shipped one; None if neither is there."""
+    found = (place / name for place in (folder, SHIPPED) if (place / name).exists())
+    place = next(found, None)
+    return load_judge(place, device) if place else None
+
+
+def _print(console: Console, result: Evaluation) -> None:
+    console.print(reconstruction_table(result), likelihood_table(result), picture_table(result))
+    if result.drawings:
+        console.print(prompt_table(result))
+    notes = [
+        "In brackets: 95 % intervals, from resampling whole concepts (prompts for free text).",
+        "right thing: the nearest of all real pictures shows the right concept (base R@1).",
+        "right style, tone, gender: of the real pictures that differ in nothing but that, the row's own is nearest.",
+        "nearest training picture: an oracle that knows the answer and copies; real pictures score 1 throughout.",
+        *(f"{part}: {meaning}." for part, meaning in PARTS.items() if part != "all"),
+        f"train: at most {MOST_OF_TRAIN} rows, with and without skin tones, also with --all.",
+    ]
+    if not any(score.measure == "caption_recall" for score in result.scores):
+        notes.append("CLIP finds it: left out, for there is no scorer.")
+    console.print("\n".join(notes), style="dim", highlight=False)

@@ -99,21 +99,22 @@ CPU = replace(
     bart=replace(SMALL_BART, text_vocab=4096, draft_width=32),
     training=replace(
         BASELINE.training,
-        vqgan=replace(BASELINE.training.vqgan, steps=3000),
-        bart=replace(BASELINE.training.bart, steps=1300, token_noise=0.24, draft_steps=150, average=0.99),
+        vqgan=replace(BASELINE.training.vqgan, steps=3000, mse_weight=8.0),
+        bart=replace(BASELINE.training.bart, steps=3200, draft_steps=2000, hold=0.7, token_noise=0.24, reword=0.4,
+                     average=0.995),
     ),
-    sampling=SamplingConfig(temperature=0.3, guidance=1.5),
-)
+    sampling=SamplingConfig(temperature=0.3, guidance=2.5),
+)  # fmt: skip
 """A laptop: two cores and a quarter of an hour."""
 
 SHIPPED = replace(
     CPU,
     vqgan=replace(SMALL_VQGAN, channels=64, decoder_blocks=(1, 3)),
-    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, decoder_layers=4, dropout=0.1, draft_width=64),
+    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, dropout=0.1, draft_width=64),
     training=replace(
         CPU.training,
-        vqgan=replace(CPU.training.vqgan, steps=10_000, mse_weight=8.0, flip=True, checkpoint_every=500),
-        bart=replace(CPU.training.bart, steps=14_000, draft_steps=8000, hold=0.65, average=0.999, reword=0.3,
+        vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),
+        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999,
                      weight_decay=0.01, checkpoint_every=500),
     ),
 )  # fmt: skip

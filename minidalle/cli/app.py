@@ -51,6 +51,11 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+CandidatesOption = Annotated[
+    int, typer.Option("--candidates", min=1, help="Draw so many of each picture; the reranker keeps one.")
+]
+
+
 @app.callback()
 def options(
     version: Annotated[
@@ -117,6 +122,7 @@ def generate(
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of this share only.")] = None,
     seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
+    candidates: CandidatesOption = 1,
     run: RunOption = None,
     out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path(
         "drawn.png"
@@ -127,7 +133,8 @@ def generate(
     from minidalle.cli.drawing import draw_captions
 
     settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    draw_captions(captions, count, {k: v for k, v in settings.items() if v is not None}, seed, run, out, device)
+    given = {name: value for name, value in settings.items() if value is not None}
+    draw_captions(captions, count, given, seed, candidates, run, out, device)
 
 
 @app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")
@@ -160,7 +167,7 @@ def evaluate(
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/evaluation]")] = None,
     every_row: Annotated[bool, typer.Option("--all", help="All held-out rows, not 200 of each split.")] = False,
-    candidates: Annotated[int, typer.Option(min=1, help="Draw so many of each caption; the reranker keeps one.")] = 1,
+    candidates: CandidatesOption = 1,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure a run beside its baselines: tables, a JSON file, and pages of pictures."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import torch
 
 from minidalle.checkpoint import atomic_write, load_json, save_json
-from minidalle.clip import load_judge
+from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.emoji import find_emoji
 from minidalle.data.pixels import sheet, to_pixels
-from minidalle.errors import require
-from minidalle.pipeline import SHIPPED, load
+from minidalle.errors import InvalidValue, require
+from minidalle.evaluation.drawing import Draw
+from minidalle.pipeline import SHIPPED, TextToImage, load
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
@@ -22,19 +24,22 @@ BATCH = 32  # pictures drawn at a time
 
 
 def draw_captions(
-    captions: list[str], count: int, settings: dict[str, Any], seed: int, run: Path | None, out: Path, device: str
-) -> None:
+    captions: list[str], count: int, settings: dict[str, Any], seed: int, candidates: int, run: Path | None,
+    out: Path, device: str,
+) -> None:  # fmt: skip
     """Draw `count` pictures of each caption into one sheet, or into a folder of single pictures."""
     for caption in captions:
         require(bool(caption.strip()), "CAPTION", caption, "some words")
     require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
-    sampling = sampling_of(run or SHIPPED, settings)
-    pipeline = load(run or SHIPPED, pick_device(device))
+    run = run or SHIPPED
+    sampling = sampling_of(run, settings)
+    pipeline = load(run, pick_device(device))
+    draw = drawer(pipeline, run, sampling, candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
     for start in range(0, len(wanted), BATCH):
         words, seeds = zip(*wanted[start : start + BATCH], strict=True)
-        drawn += list(to_pixels(pipeline.draw(words, seeds, sampling)))
+        drawn += list(to_pixels(draw(words, seeds)))
     if out.suffix:
         labels = [caption for caption, _ in wanted]
         columns = count if count > 1 else min(len(wanted), 8)
@@ -47,6 +52,23 @@ def draw_captions(
             png(picture),
         )
     print(f"{len(drawn)} pictures in {out}")
+
+
+def drawer(pipeline: TextToImage, run: Path, sampling: SamplingConfig, candidates: int) -> Draw:
+    """How a run draws; with several candidates, its reranker keeps one of each."""
+    if candidates == 1:
+        return partial(pipeline.draw, sampling=sampling)
+    judge = judge_of(run, "reranker", pipeline.device)
+    if judge is None:
+        raise InvalidValue(f"--candidates={candidates}: expected 1, for {run} has no reranker, and none is shipped")
+    return partial(draw_best, pipeline, judge, sampling=sampling, candidates=candidates)
+
+
+def judge_of(run: Path, name: str, device: torch.device) -> Judge | None:
+    """The run's own judge, or the shipped one; None if neither is there."""
+    found = (place / name for place in (run, SHIPPED) if (place / name / "clip.safetensors").exists())
+    place = next(found, None)
+    return load_judge(place, device) if place else None
 
 
 def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:

@@ -2,22 +2,19 @@
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from minidalle.checkpoint import atomic_write, save_json
-from minidalle.cli.drawing import sampling_of
+from minidalle.cli.drawing import drawer, judge_of, sampling_of
 from minidalle.cli.tables import likelihood_table, picture_table, prompt_table, reconstruction_table
-from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.origin import data_of, open_pictures
-from minidalle.errors import InvalidValue, require
+from minidalle.errors import require
 from minidalle.evaluation import Evaluation, evaluate, load_prompts
-from minidalle.evaluation.drawing import Draw
 from minidalle.evaluation.parts import MOST_OF_TRAIN, PARTS
 from minidalle.evaluation.sheets import sheets
-from minidalle.pipeline import SHIPPED, TextToImage, load
+from minidalle.pipeline import SHIPPED, load
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 
@@ -34,12 +31,12 @@ def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates
     pipeline = load(folder, where)
     source = data_of(folder) if (folder / "run.json").exists() else None
     pictures = open_pictures(source, pipeline.vqgan.config.image_size)
-    scorer = _judge(folder, "scorer", device=str(where)) if source is None else None
+    scorer = judge_of(folder, "scorer", where) if source is None else None
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     result = evaluate(
         pipeline,
         pictures,
-        _draw(pipeline, folder, candidates, str(where)),
+        drawer(pipeline, folder, sampling_of(folder, {}), candidates),
         scorer=scorer,
         most=None if every_row else MOST,
         prompts=load_prompts() if source is None else (),
@@ -55,24 +52,6 @@ def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates
     took = time.monotonic() - began
     speed = f"{len(result.rows) / took:.1f} rows per second ({result.drawn_per_second:.1f} while drawing)"
     console.print(f"{len(result.rows):,} rows in {took:.0f} s, {speed}: {out}", highlight=False)
-
-
-def _draw(pipeline: TextToImage, folder: Path, candidates: int, device: str) -> Draw:
-    """How the run draws; with several candidates, its reranker keeps one of each."""
-    sampling = sampling_of(folder, {})
-    if candidates == 1:
-        return partial(pipeline.draw, sampling=sampling)
-    judge = _judge(folder, "reranker", device)
-    if judge is None:
-        raise InvalidValue(f"--candidates={candidates}: expected 1, for {folder} has no reranker, and none is shipped")
-    return partial(draw_best, pipeline, judge, sampling=sampling, candidates=candidates)
-
-
-def _judge(folder: Path, name: str, device: str) -> Judge | None:
-    """The run's own judge, or the shipped one; None if neither is there."""
-    found = (place / name for place in (folder, SHIPPED) if (place / name).exists())
-    place = next(found, None)
-    return load_judge(place, device) if place else None
 
 
 def _print(console: Console, result: Evaluation) -> None:

@@ -159,7 +159,7 @@ class BartStage:
         return rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
 
     def _batch(self, n: int) -> tuple[Tensor, ...]:
-        """text, mask, image_in, image and colors of step `n`, with some captions dropped and some tokens replaced."""
+        """text, mask, image_in, image and colors of step `n`, with captions dropped or reworded."""
         chance = generator(self.seed, "bart batch", n, self.ranks.rank)
         rows = torch.from_numpy(self._rows(n))
         text, mask = self._text(n, rows)
@@ -176,10 +176,10 @@ class BartStage:
         return tuple(part.to(self.device) for part in batch)
 
     def _text(self, n: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Text tokens and mask of the rows, some of them said in other words."""
+        """Text tokens and mask of the rows; after the draft's steps, some captions are said in other words."""
         columns = self.pictures.columns
         text, mask = self.tokens.text[rows], self.tokens.text_mask[rows]  # copies: an index of many rows is no view
-        if not self.config.reword or "keywords" not in columns:
+        if n < self.config.draft_steps or not self.config.reword or "keywords" not in columns:
             return text, mask
         chance = numpy_generator(self.seed, "reword", n, self.ranks.rank)
         places = np.flatnonzero(chance.random(len(rows)) < self.config.reword)

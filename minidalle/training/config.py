@@ -90,11 +90,12 @@ class VQGANTraining(StageConfig):
 class BartTraining(StageConfig):
     """The BART's stage.
 
-    `caption_dropout` is the share of captions replaced by the empty one, which guidance needs. `token_noise` is
-    the largest share of a picture's decoder-input tokens that are replaced by another picture's. `reword` is the
-    share of captions said in other words, where the data set knows some. For a model with
-    a draft: in the first `draft_steps` the encoder and the draft learn alone, which is several times as fast; after
-    them its mean colors count `draft_weight`.
+    `caption_dropout` is the share of captions replaced by the empty one, which guidance needs; `token_noise` the
+    largest share of a picture's decoder-input tokens that are replaced by another picture's. For a model with a
+    draft: in the first `draft_steps` the encoder and the draft learn alone, which is several times as fast; after
+    them its mean colors count `draft_weight`. After them, too, `reword` is the share of captions said in other
+    words, where the data set knows some: pictures are learned by heart sooner from one caption each, and the
+    decoder then learns not to trust what was learned by heart.
     """
 
     caption_dropout: float = 0.1

@@ -4,13 +4,16 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import minidalle
+from minidalle.pipeline import SHIPPED
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +109,33 @@ def test_trace_writes_a_page(place: Path, run: Path) -> None:
     done = minidalle_command("trace", "red apple, noto style", "--run", run, "--out", "t.html", folder=place)
     assert done.returncode == 0, done.stderr
     assert "red apple, noto style" in (place / "t.html").read_text(encoding="utf-8")
+
+
+def test_a_reranker_is_trained_and_chooses(place: Path, run: Path) -> None:
+    asked = ("generate", "red apple, noto style", "--run", run, "--candidates", 3, "--out", "best.png")
+    done = minidalle_command(*asked, folder=place)
+    assert (done.returncode, "--candidates=3: expected 1" in done.stderr) == (2, True) or SHIPPED.exists()
+    done = minidalle_command("train", "reranker", "--preset", "tiny", "--out", run, folder=place)
+    assert done.returncode == 0, done.stderr
+    assert minidalle_command(*asked, folder=place).returncode == 0
+    assert (place / "best.png").exists()
+
+
+def test_what_is_exported_draws_the_same_at_half_the_size(place: Path, run: Path) -> None:
+    done = minidalle_command("export", "--run", run, "--out", "mine", folder=place)
+    assert done.returncode == 0, done.stderr
+    mine = place / "mine"
+    for name in ("vqgan", "bart"):
+        small, large = (folder / f"{name}.safetensors" for folder in (mine, run))
+        assert small.stat().st_size < 0.6 * large.stat().st_size
+    assert json.loads((mine / "run.json").read_text())["preset"]["sampling"] == asdict(
+        minidalle.PRESETS["tiny"].sampling
+    )
+    whole, half = (minidalle.load(folder) for folder in (run, mine))
+    assert next(half.bart.parameters()).dtype == torch.float32
+    pictures = [pipeline.draw(["red apple, noto style"] * 8, range(8)) for pipeline in (whole, half)]
+    assert (pictures[0] - pictures[1]).abs().median() < 0.01
+    assert minidalle_command("export", "--run", run, "--out", "mine", folder=place).returncode == 2  # nothing is lost
 
 
 def test_a_damaged_model_is_named(place: Path, run: Path, tmp_path: Path) -> None:

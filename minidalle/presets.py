@@ -114,7 +114,7 @@ SHIPPED = replace(
     training=replace(
         CPU.training,
         vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),
-        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999,
+        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999, style_dropout=0.25,
                      weight_decay=0.01, checkpoint_every=500),
     ),
 )  # fmt: skip

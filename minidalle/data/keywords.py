@@ -1,6 +1,7 @@
 """Other words for the bundled emoji: what people also call what they show, and captions made of these words."""
 
 import csv
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -40,3 +41,8 @@ def reword(name: str, style: str, keywords: Sequence[str], chance: np.random.Gen
         known = [*keywords, *name.split()]
         words = [known[place] for place in chance.permutation(len(known))[: chance.integers(2, 4)]]
     return " ".join(words) + (f", {style} style" if chance.random() < 0.5 else "")
+
+
+def without_style(caption: str) -> str:
+    """A caption without the words that name its style: `red apple, noto style` is `red apple`."""
+    return re.sub(r", \w+ style$", "", caption)

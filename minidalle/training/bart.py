@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
 from minidalle.data.batches import batch_rows, rank_slice
-from minidalle.data.keywords import reword
+from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.data.tokens import TokenizedPictures
@@ -176,19 +176,25 @@ class BartStage:
         return tuple(part.to(self.device) for part in batch)
 
     def _text(self, n: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Text tokens and mask of the rows; after the draft's steps, some captions are said in other words."""
-        columns = self.pictures.columns
+        """Text tokens and mask of the rows; some captions lose their style or, after the draft's steps, their words."""
         text, mask = self.tokens.text[rows], self.tokens.text_mask[rows]  # copies: an index of many rows is no view
-        if n < self.config.draft_steps or not self.config.reword or "keywords" not in columns:
-            return text, mask
-        chance = numpy_generator(self.seed, "reword", n, self.ranks.rank)
-        places = np.flatnonzero(chance.random(len(rows)) < self.config.reword)
+        reworded = self.config.reword if n >= self.config.draft_steps and "keywords" in self.pictures.columns else 0.0
+        chance = numpy_generator(self.seed, "words", n, self.ranks.rank)
+        lots = chance.random(len(rows))
+        changed = np.flatnonzero(lots < reworded + self.config.style_dropout)
         captions = [
-            reword(columns["name"][row], columns["style"][row], columns["keywords"][row].split("|"), chance)
-            for row in rows[places].tolist()
+            self._reworded(int(rows[place]), chance)
+            if lots[place] < reworded
+            else without_style(self.pictures.captions[rows[place]])
+            for place in changed
         ]
-        text[places], mask[places] = self.codec.tokenizer.encode_batch(captions)
+        if captions:
+            text[changed], mask[changed] = self.codec.tokenizer.encode_batch(captions)
         return text, mask
+
+    def _reworded(self, row: int, chance: np.random.Generator) -> str:
+        name, style, keywords = (str(self.pictures.columns[part][row]) for part in ("name", "style", "keywords"))
+        return reword(name, style, keywords.split("|"), chance)
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """How a CLIP is trained: each picture finds its caption among those of the batch, and each caption its picture."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from minidalle.clip import Clip, Judge, clip_loss, found_among
 from minidalle.data.batches import batch_rows, rank_slice
-from minidalle.data.keywords import reword
+from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_floats
 from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
@@ -132,11 +131,6 @@ class ClipStage:
 
     def _dev_rows(self) -> np.ndarray:
         return self.pictures.rows("dev")[:DEV_ROWS]
-
-
-def without_style(caption: str) -> str:
-    """A caption without the words that name its style: `red apple, noto style` is `red apple`."""
-    return re.sub(r", \w+ style$", "", caption)
 
 
 def shift_pictures(pictures: Tensor, offsets: Tensor) -> Tensor:

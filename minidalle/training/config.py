@@ -90,15 +90,16 @@ class VQGANTraining(StageConfig):
 class BartTraining(StageConfig):
     """The BART's stage.
 
-    `caption_dropout` is the share of captions replaced by the empty one, which guidance needs; `token_noise` the
-    largest share of a picture's decoder-input tokens that are replaced by another picture's. For a model with a
-    draft: in the first `draft_steps` the encoder and the draft learn alone, which is several times as fast; after
-    them its mean colors count `draft_weight`. After them, too, `reword` is the share of captions said in other
-    words, where the data set knows some: pictures are learned by heart sooner from one caption each, and the
-    decoder then learns not to trust what was learned by heart.
+    `caption_dropout` is the share of captions replaced by the empty one, which guidance needs; `style_dropout` the
+    share that lose the words for their style; `token_noise` the largest share of a picture's decoder-input tokens
+    that are replaced by another picture's. For a model with a draft: in the first `draft_steps` the encoder and the
+    draft learn alone, which is several times as fast; after them its mean colors count `draft_weight`. After them,
+    too, `reword` is the share of captions said in other words, where the data set knows some: pictures are learned
+    by heart sooner from one caption each, and the decoder then learns not to trust what was learned by heart.
     """
 
     caption_dropout: float = 0.1
+    style_dropout: float = 0.0
     token_noise: float = 0.0
     reword: float = 0.0
     draft_weight: float = 1.0
@@ -106,7 +107,7 @@ class BartTraining(StageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("caption_dropout", "token_noise", "reword"):
+        for name in ("caption_dropout", "style_dropout", "token_noise", "reword"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a share in [0, 1)")
         require(self.draft_weight >= 0, "draft_weight", self.draft_weight, "at least 0")
         require(0 <= self.draft_steps < self.steps, "draft_steps", self.draft_steps, f"below steps={self.steps}")

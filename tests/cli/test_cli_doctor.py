@@ -238,7 +238,7 @@ def test_damaged_pictures_are_found_among_good_ones(cache: Path) -> None:
 
 
 def test_the_checksums_are_current() -> None:
-    """After rebuilding the data: `cd minidalle/data && sha256sum emoji.parquet partition.csv > checksums.txt`."""
+    """After rebuilding the data: `cd minidalle/data && sha256sum emoji.parquet *.csv > checksums.txt`."""
     data = CHECKSUMS.parent
     assert wrong_checksums() == {}
     listed = {line.split()[1] for line in CHECKSUMS.read_text().splitlines()}

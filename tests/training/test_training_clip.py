@@ -13,11 +13,12 @@ from training_runs import differences, metrics
 from minidalle.checkpoint import CheckpointError
 from minidalle.clip import Clip, ClipConfig, Judge, clip_loss, found_among, load_judge
 from minidalle.data import CaptionedPictures
+from minidalle.data.keywords import without_style
 from minidalle.data.pixels import to_floats
 from minidalle.errors import InvalidValue
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training import stages
-from minidalle.training.clip import ClipStage, gather, shift_pictures, without_style
+from minidalle.training.clip import ClipStage, gather, shift_pictures
 from minidalle.training.config import ClipTraining
 from minidalle.training.distributed import Ranks, launch
 from minidalle.training.loop import Interrupted, Progress

@@ -217,6 +217,18 @@ def test_some_captions_are_said_in_other_words() -> None:
     assert torch.equal(stage.tokens.text, plain.tokens.text)  # what is measured stays as it is
 
 
+def test_styles_are_left_out_in_all_steps() -> None:
+    stage = bart_stage(pictures=worded(), style_dropout=0.4, draft_steps=3)
+    rows = torch.from_numpy(np.tile(stage.rows, 4))
+    for n in (0, 5):
+        text, mask = stage._text(n, rows)
+        said = [stage.codec.tokenizer.decode(ids[real].tolist()) for ids, real in zip(text, mask, strict=True)]
+        whole = [stage.pictures.captions[row] for row in rows]
+        bare = [ours == caption.removesuffix(", noto style") for ours, caption in zip(said, whole, strict=True)]
+        assert np.mean(bare) == pytest.approx(0.4, abs=0.08)
+        assert all(ours == caption for ours, caption, is_bare in zip(said, whole, bare, strict=True) if not is_bare)
+
+
 def test_pictures_without_other_words_keep_their_captions() -> None:
     stage = bart_stage(reword=0.9)
     rows = torch.from_numpy(stage.rows)

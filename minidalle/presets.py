@@ -101,7 +101,7 @@ CPU = replace(
         BASELINE.training,
         vqgan=replace(BASELINE.training.vqgan, steps=3000, mse_weight=8.0),
         bart=replace(BASELINE.training.bart, steps=3200, draft_steps=2000, hold=0.7, token_noise=0.24, reword=0.4,
-                     average=0.995),
+                     average=0.995, checkpoint_every=400),
     ),
     sampling=SamplingConfig(temperature=0.3, guidance=2.5),
 )  # fmt: skip

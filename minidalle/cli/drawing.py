@@ -31,7 +31,8 @@ def draw_captions(
     for caption in captions:
         require(bool(caption.strip()), "CAPTION", caption, "some words")
     require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
-    run = run or SHIPPED
+    SamplingConfig(**settings)  # what is wrong with them is said first
+    run = run_or_shipped(run)
     sampling = sampling_of(run, settings)
     pipeline = load(run, pick_device(device))
     draw = drawer(pipeline, run, sampling, candidates)
@@ -52,6 +53,13 @@ def draw_captions(
             png(picture),
         )
     print(f"{len(drawn)} pictures in {out}")
+
+
+def run_or_shipped(run: Path | None) -> Path:
+    """The folder that was asked for, or else that of the shipped weights."""
+    missing = "the folder of a finished run: no weights are shipped with this installation"
+    require(run is not None or (SHIPPED / "bart.safetensors").exists(), "--run", None, missing)
+    return run or SHIPPED
 
 
 def drawer(pipeline: TextToImage, run: Path, sampling: SamplingConfig, candidates: int) -> Draw:
@@ -83,7 +91,7 @@ def trace_caption(caption: str, run: Path | None, seed: int, out: Path, device: 
     from minidalle.reports.trace import write_trace
 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
-    run = run or SHIPPED
+    run = run_or_shipped(run)
     pipeline = load(run, pick_device(device))
     real, split = find_emoji(caption, pipeline.vqgan.config.image_size) or (None, None)
     print(write_trace(out, pipeline, caption, seed, sampling_of(run, {}), real, split))

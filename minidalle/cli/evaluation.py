@@ -7,14 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from minidalle.checkpoint import atomic_write, save_json
-from minidalle.cli.drawing import drawer, judge_of, sampling_of
+from minidalle.cli.drawing import drawer, judge_of, run_or_shipped, sampling_of
 from minidalle.cli.tables import likelihood_table, picture_table, prompt_table, reconstruction_table
 from minidalle.data.origin import data_of, open_pictures
-from minidalle.errors import require
 from minidalle.evaluation import Evaluation, evaluate, load_prompts
 from minidalle.evaluation.parts import MOST_OF_TRAIN, PARTS
 from minidalle.evaluation.sheets import sheets
-from minidalle.pipeline import SHIPPED, load
+from minidalle.pipeline import load
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 
@@ -24,9 +23,7 @@ WIDTH = 170  # of the tables where there is no terminal
 
 def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates: int, device: str) -> None:
     """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
-    folder, out = run or SHIPPED, out or (run / "evaluation" if run else Path("evaluation"))
-    require(run is not None or SHIPPED.exists(), "--run", None,
-            "the folder of a finished run: no weights are shipped with this installation")  # fmt: skip
+    folder, out = run_or_shipped(run), out or (run / "evaluation" if run else Path("evaluation"))
     began, where = time.monotonic(), pick_device(device)
     pipeline = load(folder, where)
     source = data_of(folder) if (folder / "run.json").exists() else None

@@ -23,6 +23,9 @@ REFUSED = {
     ("generate", "x", "-n", "0"): "'-n'",
     ("generate", "x", "--out", "sheet.jpg"): "--out='sheet.jpg': expected FILE.png",
     ("trace", "x", "--run", "nowhere"): "run='nowhere'",
+    ("export", "--run", "nowhere", "--out", "x"): "run='nowhere'",
+    ("evaluate", "--run", "nowhere"): "run='nowhere'",
+    ("evaluate", "--candidates", "0"): "'--candidates'",
     ("paint",): "'paint'",
 }
 
@@ -41,7 +44,7 @@ def test_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_help_has_examples(tmp_path: Path) -> None:
-    for command in ("run", "train", "generate", "trace"):
+    for command in ("run", "train", "generate", "trace", "evaluate", "export"):
         done = minidalle_command(command, "--help", folder=tmp_path)
         assert done.returncode == 0
         assert f"Example: minidalle {command}" in done.stdout

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from training_recipes import squares, tiny, train_recipe
+from training_recipes import open_squares, tiny, train_recipe
 
 from minidalle.training.loop import Progress
 
@@ -39,7 +39,7 @@ def main(slow_from: float, command: str, *arguments: str) -> None:
     from minidalle.presets import PRESETS
 
     PRESETS["tiny"] = tiny()
-    minidalle.run.emoji_pictures = squares
+    minidalle.run.open_pictures = open_squares
     minidalle.cli.training.Watcher.__call__ = lambda self, progress: said(progress)
     sys.argv[1:] = arguments
     minidalle.cli.main()

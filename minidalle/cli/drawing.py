@@ -12,6 +12,7 @@ import torch
 from minidalle.checkpoint import atomic_write, load_json, save_json
 from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.emoji import find_emoji
+from minidalle.data.origin import data_of, open_pictures
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.errors import InvalidValue, require
 from minidalle.evaluation.drawing import Draw
@@ -93,8 +94,18 @@ def trace_caption(caption: str, run: Path | None, seed: int, out: Path, device: 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
     run = run_or_shipped(run)
     pipeline = load(run, pick_device(device))
-    real, split = find_emoji(caption, pipeline.vqgan.config.image_size) or (None, None)
+    real, split = _real_picture(run, caption, pipeline.vqgan.config.image_size) or (None, None)
     print(write_trace(out, pipeline, caption, seed, sampling_of(run, {}), real, split))
+
+
+def _real_picture(run: Path, caption: str, size: int) -> tuple[np.ndarray, str] | None:
+    """The picture of exactly this caption in the data that the run learned from, and its split, if there is one."""
+    data = data_of(run) if (run / "run.json").exists() else None
+    if data is None:
+        return find_emoji(caption, size)
+    pictures = open_pictures(data, size)
+    row = pictures.captions.index(caption) if caption in pictures.captions else None
+    return None if row is None else (pictures.pictures[row], str(pictures.splits[row]))
 
 
 def export_run(run: Path, out: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from minidalle.cli.app import app
+from minidalle.cli.drawing import _real_picture
 from minidalle.cli.training import short_name
 from minidalle.data import DataConfig
 from minidalle.data.origin import data_of, open_pictures
@@ -104,6 +105,21 @@ def test_a_run_knows_its_pictures(place: Path, run: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(place)
     app(("generate", "red line of size 12", "--run", str(run)), standalone_mode=False)
     assert (place / "drawn.png").exists()
+
+
+def test_trace_and_evaluate_know_its_pictures(place: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    app(("trace", "red line of size 12", "--run", str(run)), standalone_mode=False)
+    assert "red line of size 12" in (place / "trace.html").read_text(encoding="utf-8")
+    real, split = _real_picture(run, "red line of size 12", 16) or pytest.fail("not found")
+    assert real.shape == (16, 16, 3)
+    assert split in ("train", "dev")
+    assert _real_picture(run, "red apple, noto style", 16) is None  # an emoji, and none of these pictures
+    app(("evaluate", "--run", str(run)), standalone_mode=False)
+    scores = json.loads((run / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+    assert {row["split"] for row in scores["scores"]} == {"train", "dev"}
+    assert scores["settings"]["data"] == str(place / "my_pictures")
+    assert (run / "evaluation" / "dev.png").exists()
 
 
 def test_a_finished_run_is_not_trained_again(

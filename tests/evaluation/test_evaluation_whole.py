@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from minidalle.checkpoint import load_json
+from minidalle.cli import drawing as weights
 from minidalle.cli import evaluation as command
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import to_floats, to_pixels
@@ -215,7 +216,7 @@ def test_the_command_writes_tables_figures_and_pages(
     (run / "run.json").write_text(json.dumps({"preset": {"sampling": {"temperature": 0.5}}}), encoding="utf-8")
     monkeypatch.setattr(command, "open_pictures", lambda source, size: PICTURES)
     monkeypatch.setattr(command, "load_prompts", lambda: PROMPTS)
-    monkeypatch.setattr(command, "SHIPPED", tmp_path / "nothing")
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "nothing")
     monkeypatch.setattr(command, "MOST", 4)
     command.evaluate_run(run, None, False, 1, "cpu")
     printed = capsys.readouterr().out

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from minidalle.checkpoint import atomic_write, save_json
 from minidalle.cli.drawing import drawer, judge_of, run_or_shipped, sampling_of
-from minidalle.cli.tables import likelihood_table, picture_table, prompt_table, reconstruction_table
+from minidalle.cli.tables import group_table, likelihood_table, picture_table, prompt_table, reconstruction_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.evaluation import Evaluation, evaluate, load_prompts
 from minidalle.evaluation.parts import MOST_OF_TRAIN, PARTS
@@ -53,6 +53,8 @@ def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates
 
 def _print(console: Console, result: Evaluation) -> None:
     console.print(reconstruction_table(result), likelihood_table(result), picture_table(result))
+    if any(score.table == "groups" for score in result.scores):
+        console.print(group_table(result))
     if result.drawings:
         console.print(prompt_table(result))
     notes = [

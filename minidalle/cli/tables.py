@@ -72,6 +72,20 @@ def picture_table(result: Evaluation) -> Table:
     return table
 
 
+def group_table(result: Evaluation) -> Table:
+    """Who comes out worse, of all held-out rows: drawn, beside copying and what the VQGAN can show at all."""
+    measures = ["base_recall", "style_swap", "tone_swap", "gender_swap"]
+    figures = [*(PICTURE_MEASURES[name] for name in measures), "right thing, copied", "reconstruction, dB"]
+    table = _table("Who comes out worse, of all held-out rows", ["group", "rows"], figures)
+    for _, group in _parts(result, "groups"):
+        drawn = [result.value("groups", "held out", group, DRAWN, name) for name in measures]
+        copied = result.value("groups", "held out", group, COPIED, "base_recall")
+        again = result.value("groups", "held out", group, AGAIN, "psnr")
+        rows = f"{again.rows:,}" if again else ""
+        table.add_row(group, rows, *(_cell(value, 2) for value in drawn), _plain(copied, 2), _cell(again, 1))
+    return table
+
+
 def prompt_table(result: Evaluation) -> Table:
     """Free text: is a concept that was meant the nearest, or among the nearest five?"""
     table = _table("Free text", ["prompts", "whose picture"], ["first", "among the first five"])

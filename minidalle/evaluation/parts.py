@@ -50,3 +50,20 @@ def parts(pictures: CaptionedPictures) -> dict[str, np.ndarray]:
         people = np.array([name in human or "face" in name.split() for name in role.tolist()], bool)
         masks |= {"toned": tone != "", "objects": tone == "", "people": people, "things": ~people}
     return masks
+
+
+def groups(pictures: CaptionedPictures) -> dict[str, np.ndarray]:
+    """The rows that may come out better or worse than others: "tone: dark", "gender: woman", "style: noto", bool [R].
+
+    Tones and genders are told apart among the rows that name a skin tone, so that people are compared with people.
+    """
+    columns = pictures.columns
+    masks = {}
+    if {"tone", "gender"} <= columns.keys():
+        toned = columns["tone"] != ""
+        for name in ("tone", "gender"):
+            for value in sorted(set(columns[name][toned].tolist())):
+                masks[f"{name}: {value or 'not named'}"] = toned & (columns[name] == value)
+    if "style" in columns:
+        masks |= {f"style: {value}": columns["style"] == value for value in sorted(set(columns["style"].tolist()))}
+    return masks

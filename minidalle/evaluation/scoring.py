@@ -18,7 +18,7 @@ from minidalle.evaluation.drawing import Draw, draw_many, draw_rows
 from minidalle.evaluation.fidelity import Measures, fidelity, swap_chances
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.evaluation.likelihood import picture_nats
-from minidalle.evaluation.parts import SPLITS, parts, rows_of_splits
+from minidalle.evaluation.parts import SPLITS, groups, parts, rows_of_splits
 from minidalle.evaluation.reconstruction import cell_means, likeness, reconstruct
 from minidalle.evaluation.siblings import concepts
 from minidalle.pipeline import TextToImage
@@ -126,6 +126,7 @@ def evaluate(
     nats = picture_nats(pipeline, _captions(pictures, rows), pictures.pictures[rows])
     measured = _pictures(pictures, rows, shown, scorer)
     scores += [*_by_part("likelihood", nats, rows, pictures), *_by_part("pictures", measured, rows, pictures)]
+    scores += _by_group(measured, rows, pictures)
     drawings = None
     if prompts:
         require("role" in pictures.columns, "prompts", len(prompts), "none: the data has no roles to find them by")
@@ -235,6 +236,17 @@ def _by_part(
                     values = {name: column[mask] for name, column in measures.items()}
                     for name, value in estimates(values, groups[mask]).items():
                         yield Score(table, split, part, source, name, value)
+
+
+def _by_group(sources: Mapping[str, Measures], rows: np.ndarray, pictures: CaptionedPictures) -> Iterator[Score]:
+    """Who comes out worse: estimates for every group of `groups`, over all held-out rows together."""
+    concept, held_out = concepts(pictures)[rows], pictures.splits[rows] != "train"
+    for group, members in groups(pictures).items():
+        mask = held_out & members[rows]
+        for source in (DRAWN, AGAIN, COPIED) if mask.any() else ():
+            values = {name: column[mask] for name, column in sources[source].items()}
+            for name, value in estimates(values, concept[mask]).items():
+                yield Score("groups", "held out", group, source, name, value)
 
 
 def _splits(pictures: CaptionedPictures, rows: np.ndarray) -> list[str]:

@@ -19,7 +19,7 @@ from minidalle.data.pixels import to_floats, to_pixels
 from minidalle.errors import InvalidValue
 from minidalle.evaluation import Evaluation, drawing, evaluate, score_splits, some_rows
 from minidalle.evaluation.free_text import Prompt
-from minidalle.evaluation.parts import parts, rows_of_splits
+from minidalle.evaluation.parts import groups, parts, rows_of_splits
 from minidalle.evaluation.sheets import page, sheets
 from minidalle.pipeline import TextToImage
 from minidalle.sampling_config import SamplingConfig
@@ -108,6 +108,26 @@ def test_retrieval_understands_the_words_it_knows(perfect: Evaluation) -> None:
     value = perfect.value("free text", "prompts", "all", "drawn", "top_5")
     assert value is not None
     assert value.rows == 8  # two prompts with four seeds
+
+
+def test_who_comes_out_worse_is_told_apart(pipeline: TextToImage, perfect: Evaluation) -> None:
+    found = groups(PICTURES)
+    assert set(found) == {"tone: light", "tone: dark", "gender: man", "gender: woman", "style: noto", "style: fluent"}
+    assert not (found["tone: light"] & found["tone: dark"]).any()
+    assert (found["gender: man"] == (PICTURES.columns["gender"] == "man") & (PICTURES.columns["tone"] != "")).all()
+    held_out = PICTURES.splits != "train"
+    counted = perfect.value("groups", "held out", "style: noto", "reconstruction", "psnr")
+    assert counted is not None
+    assert counted.rows == (held_out & (PICTURES.columns["style"] == "noto")).sum()
+
+    def blind_to_dark(captions: list[str], seeds: list[int]) -> Tensor:
+        return draw_real([caption.replace("dark", "light") for caption in captions], seeds)
+
+    unfair = evaluate(pipeline, PICTURES, blind_to_dark, most=None)
+    right = {
+        tone: mean(unfair, "groups", "held out", f"tone: {tone}", "drawn", "tone_swap") for tone in ("light", "dark")
+    }
+    assert right == {"light": 1, "dark": 0}
 
 
 def test_parts_are_told_apart_and_add_up(perfect: Evaluation) -> None:
@@ -220,7 +240,13 @@ def test_the_command_writes_tables_figures_and_pages(
     monkeypatch.setattr(command, "MOST", 4)
     command.evaluate_run(run, None, False, 1, "cpu")
     printed = capsys.readouterr().out
-    for words in ("What the pictures show", "nearest training picture", "rows per second", "there is no scorer"):
+    for words in (
+        "What the pictures show",
+        "nearest training picture",
+        "rows per second",
+        "there is no scorer",
+        "Who comes out worse",
+    ):
         assert words in printed
     written = load_json(run / "evaluation" / "evaluation.json")
     assert written["settings"]["rows"] == 11

@@ -36,7 +36,7 @@ EXERCISES = frozenset(
         r"\w+",
         """
         word_counts find_duplicates tfidf recall_at_k
-        text_to_bytes count_pairs merge_pair train_bpe encode decode pad_batch
+        text_to_bytes count_pairs merge_pair train_bpe build_vocab encode decode pad_batch
         residual_block nearest_code straight_through quantizer_loss ema_update codebook_usage
         restart_dead_codes psnr gradient_loss hinge_loss adaptive_weight
         shift_right causal_mask padding_mask attend split_heads glu_feed_forward encoder_layer decoder_layer

@@ -6,6 +6,7 @@ from minidalle.lazy import lazy
 
 if TYPE_CHECKING:
     from minidalle.tokenization.bpe import (
+        build_vocab,
         count_pairs,
         decode,
         encode,
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "Tokenizer": "tokenizer",
         "TokenizerConfig": "config",
+        "build_vocab": "bpe",
         "count_pairs": "bpe",
         "decode": "bpe",
         "encode": "bpe",

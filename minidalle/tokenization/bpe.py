@@ -144,6 +144,24 @@ def train_bpe(word_counts: Mapping[str, int], size: int) -> list[Pair]:
     return merges
 
 
+def build_vocab(merges: Iterable[Pair], special: Sequence[str], mask: str) -> dict[str, int]:
+    """Number the entries: special tokens first, then the 256 bytes, then the merges' symbols, the mask last.
+
+    Bytes are in the order of their symbols, merges in the order in which they were learned. Two merges can make
+    one symbol ("a" + "bc", "ab" + "c"); it has one id, that of the first.
+
+    Args:
+        merges: pairs, as `train_bpe` returns them.
+        special: special tokens with fixed ids: each one's id is its place here.
+        mask: the special token that has the last id.
+
+    Returns:
+        symbol → id, from 0 without a gap.
+    """
+    entries = [*special, *sorted(SYMBOLS), *(left + right for left, right in merges), mask]
+    return {symbol: id for id, symbol in enumerate(dict.fromkeys(entries))}
+
+
 def encode(text: str, vocab: Mapping[str, int], ranks: Mapping[Pair, int]) -> list[int]:
     """Turn a text into ids: in each word, join the pair that was learned first until no learned pair is left.
 

@@ -12,8 +12,8 @@ from minidalle.checkpoint import save_json
 from minidalle.errors import require
 from minidalle.tokenization import files
 from minidalle.tokenization.bpe import (
-    SYMBOLS,
     Pair,
+    build_vocab,
     count_words,
     decode,
     encode,
@@ -53,9 +53,7 @@ class Tokenizer:
         """Learn a vocabulary. A caption that comes twice counts twice; their order plays no part."""
         words = count_words(_prepare(caption, config) for caption in captions)
         merges = train_bpe(words, config.vocab_size - len(SPECIAL_TOKENS) - 1)
-        merged = [left + right for left, right in merges]
-        entries = dict.fromkeys([*SPECIAL_TOKENS, *sorted(SYMBOLS), *merged, MASK_TOKEN])
-        return cls({entry: id for id, entry in enumerate(entries)}, merges, config)
+        return cls(build_vocab(merges, SPECIAL_TOKENS, MASK_TOKEN), merges, config)
 
     @classmethod
     def load(cls, folder: Path, config: TokenizerConfig | None = None) -> Self:

@@ -33,13 +33,14 @@ def train_tokenizer(folder: Path, config: TokenizerConfig, source: Source, rewor
         folder: the run's.
         config: the vocabulary's size.
         source: gives the captions.
-        reword: learn from the pictures' other words too, for a BART that is to read them.
+        reword: learn from the pictures' other words too, for a BART that is to read them. Each counts once: they
+            outnumber the captions, whose own words would be cut into pieces for theirs.
     """
     pictures, draft = source(), folder / "tokenizer.part"
     rows = pictures.rows("train")
     texts = [pictures.captions[row] for row in rows]
     if reword and "keywords" in pictures.columns:
-        texts += [" ".join(pictures.columns["keywords"][row].split("|")) for row in rows]
+        texts += sorted({word for row in rows for word in pictures.columns["keywords"][row].split("|")})
     Tokenizer.train(texts, config).save(draft)
     os.replace(draft, folder / "tokenizer")  # it has two files, and is whole or not there
 

@@ -16,7 +16,7 @@ from minidalle.data.pixels import to_floats
 from minidalle.data.tokens import tokenize
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage
-from minidalle.tokenization import Tokenizer
+from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training import stages
 from minidalle.training.bart import BartStage
 from minidalle.training.config import BartTraining
@@ -215,6 +215,17 @@ def test_some_captions_are_said_in_other_words() -> None:
     assert torch.equal(stage._text(3, rows)[0], text)
     assert not torch.equal(stage._text(4, rows)[0], text)
     assert torch.equal(stage.tokens.text, plain.tokens.text)  # what is measured stays as it is
+
+
+def test_other_words_do_not_crowd_out_the_words_of_captions(tmp_path: Path) -> None:
+    config = TokenizerConfig(vocab_size=290, text_length=24)
+    stages.train_tokenizer(tmp_path, config, worded, reword=True)
+    pictures = worded()
+    captions = [pictures.captions[row] for row in pictures.rows("train")]
+    once = Tokenizer.train([*captions, "box", "tile"], config)
+    often = Tokenizer.train([*captions, *["box", "tile"] * len(captions)], config)
+    assert Tokenizer.load(tmp_path / "tokenizer").merges == once.merges != often.merges
+    stages.train_tokenizer(tmp_path / "wordless", config, squares, reword=True)  # has no other words: no matter
 
 
 def test_styles_are_left_out_in_all_steps() -> None:

@@ -101,7 +101,7 @@ CPU = replace(
         BASELINE.training,
         vqgan=replace(BASELINE.training.vqgan, steps=3000, mse_weight=8.0),
         bart=replace(BASELINE.training.bart, steps=3200, draft_steps=2000, hold=0.7, token_noise=0.24, reword=0.4,
-                     average=0.995, checkpoint_every=400),
+                     style_dropout=0.25, average=0.995, checkpoint_every=400),
     ),
     sampling=SamplingConfig(temperature=0.3, guidance=2.5),
 )  # fmt: skip
@@ -114,8 +114,8 @@ SHIPPED = replace(
     training=replace(
         CPU.training,
         vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),
-        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999, style_dropout=0.25,
-                     weight_decay=0.01, checkpoint_every=500),
+        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999, weight_decay=0.01,
+                     checkpoint_every=500),
     ),
 )  # fmt: skip
 """The weights in `minidalle/weights`: two cores and some two hours."""

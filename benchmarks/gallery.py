@@ -54,7 +54,7 @@ def prompts(draw: Draw, pictures: CaptionedPictures) -> np.ndarray:
     chosen = [chosen[i] for i in numpy_generator(0, "prompts").permutation(len(chosen))[:PROMPTS_SHOWN]]
     drawn = draw_many(draw, [prompt.prompt for prompt in chosen], [0] * len(chosen))
     right = concept_recall(drawn, chosen, pictures)["top_5"]
-    labels = [f"{'✓' if hit else '✗'} {prompt.prompt}" for hit, prompt in zip(right, chosen, strict=True)]
+    labels = [f"{'right' if hit else 'wrong'}: {prompt.prompt}" for hit, prompt in zip(right, chosen, strict=True)]
     return page([drawn], ["drawn"], labels)
 
 

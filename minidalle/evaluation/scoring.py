@@ -126,7 +126,7 @@ def evaluate(
     nats = picture_nats(pipeline, _captions(pictures, rows), pictures.pictures[rows])
     measured = _pictures(pictures, rows, shown, scorer)
     scores += [*_by_part("likelihood", nats, rows, pictures), *_by_part("pictures", measured, rows, pictures)]
-    scores += _by_group(measured, rows, pictures)
+    scores += _by_group(measured, rows, pictures, fewest=len(rows) // 50)
     drawings = None
     if prompts:
         require("role" in pictures.columns, "prompts", len(prompts), "none: the data has no roles to find them by")
@@ -238,12 +238,14 @@ def _by_part(
                         yield Score(table, split, part, source, name, value)
 
 
-def _by_group(sources: Mapping[str, Measures], rows: np.ndarray, pictures: CaptionedPictures) -> Iterator[Score]:
-    """Who comes out worse: estimates for every group of `groups`, over all held-out rows together."""
+def _by_group(
+    sources: Mapping[str, Measures], rows: np.ndarray, pictures: CaptionedPictures, fewest: int
+) -> Iterator[Score]:
+    """Who comes out worse: estimates for every group of `groups` that is not small, over all held-out rows together."""
     concept, held_out = concepts(pictures)[rows], pictures.splits[rows] != "train"
     for group, members in groups(pictures).items():
         mask = held_out & members[rows]
-        for source in (DRAWN, AGAIN, COPIED) if mask.any() else ():
+        for source in (DRAWN, AGAIN, COPIED) if mask.sum() >= fewest else ():
             values = {name: column[mask] for name, column in sources[source].items()}
             for name, value in estimates(values, concept[mask]).items():
                 yield Score("groups", "held out", group, source, name, value)

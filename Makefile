@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test install lab lint clean
+.PHONY: run test install lab build drift lint clean
 
 run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pictures: about 12 minutes on two cores
 	$(BIN)/minidalle run --preset cpu
@@ -15,6 +15,12 @@ install: $(INSTALLED)  ## the virtual environment, with pinned versions
 
 lab: $(INSTALLED)  ## JupyterLab on the lessons
 	$(BIN)/jupyter lab
+
+build: $(INSTALLED)  ## the lessons' notebooks, from solutions/*/lesson.py and the package
+	$(BIN)/minidalle build
+
+drift: $(INSTALLED)  ## are the notebooks what `make build` would make?
+	$(BIN)/minidalle build --check
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

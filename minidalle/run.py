@@ -5,7 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from minidalle.errors import InvalidValue, require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
 from minidalle.runtime import pick_device
-from minidalle.training.distributed import launch, ranks_that_pay
+from minidalle.training.distributed import Ranks, launch, ranks_that_pay
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
@@ -29,6 +29,9 @@ JUDGES = ("reranker", "scorer")
 SAY_SECONDS = 5  # between two lines while pictures are read
 
 Say = Callable[[str], None]
+
+Block = Callable[[], AbstractContextManager[object]]
+"""Makes a block to work in. It is pickled for other ranks, so it is a function of a module or a partial of one."""
 
 
 def run(
@@ -40,6 +43,7 @@ def run(
     watch: Watch | None = None,
     say: Say = lambda line: None,
     data: DataConfig | None = None,
+    block: Block = nullcontext,
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -54,6 +58,7 @@ def run(
         watch: called after every training step.
         say: called with a line about what happens next.
         data: pictures to train on; None for the bundled emoji.
+        block: makes the block that the other ranks work in, as when functions are swapped; the caller is in its own.
 
     Returns:
         The report's file, or None if not all stages were asked for.
@@ -66,6 +71,7 @@ def run(
     ranks = ranks or preset.training.ranks or ranks_that_pay(device)
     preset = replace(preset, training=replace(preset.training, ranks=ranks))
     data = _claim(folder, preset, data, say)
+    start = partial(launch, _in_block, ranks, block)
     source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
@@ -75,24 +81,36 @@ def run(
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
             with _timed(folder, name):
-                launch(work, ranks, folder, config, preset.training, source, device, watch=watch)
+                start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:
         if name in stages and not (folder / name / "clip.safetensors").exists():
             say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
             with _timed(folder, name):
-                _train_judge(folder / name, getattr(preset, name), ranks, preset.training.seed, source, device, watch)
+                _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
     if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
     return write_report(folder, preset, source(), device)
 
 
+def _in_block(ranks: Ranks, block: Block, work: Callable[..., None], *arguments: Any, **first: Any) -> None:
+    """What every rank does: the work, in its block."""
+    with nullcontext() if ranks.first else block():
+        work(ranks, *arguments, **first)
+
+
 def _train_judge(
-    folder: Path, judge: JudgePreset, ranks: int, seed: int, source: Source, device: str, watch: Watch | None
+    folder: Path,
+    judge: JudgePreset,
+    start: Callable[..., None],
+    seed: int,
+    source: Source,
+    device: str,
+    watch: Watch | None,
 ) -> None:
     if not (folder / "tokenizer").exists():
         train_tokenizer(folder, judge.tokenizer, source)
-    launch(train_clip, ranks, folder, judge.clip, judge.training, seed, source, device, watch=watch)
+    start(train_clip, folder, judge.clip, judge.training, seed, source, device, watch=watch)
 
 
 def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> DataConfig | None:

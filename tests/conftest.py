@@ -2,9 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/graded --submission DIR` grades a folder of notebooks."""
+    parser.addoption("--submission", type=Path, help="tests/graded: the folder, notebook or Python file to grade")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -100,7 +100,8 @@ def captures(source: str) -> list[str]:
     """No default, partial, class attribute or table holds an exercise function, where no swap would find it.
 
     What is looked at: names read while the module is imported, and the arguments of `partial` anywhere. An
-    alias in the module is a global like any other, and a call keeps only its result.
+    alias in the module is a global like any other, and a call keeps only its result. An `Exercise` holds its
+    reference on purpose: a swapped function is compared with it.
     """
     module = ast.parse(source)
     read = [*_read_at_import(module), *_partial_arguments(module)]
@@ -176,15 +177,25 @@ def _read_at_import(node: ast.AST) -> Iterator[ast.Name | ast.Attribute]:
             child for child in ast.walk(node) if isinstance(child, Function | ast.Lambda) and child is not node
         ]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-        children = [*node.args, *(keyword.value for keyword in node.keywords)]
+        named = [keyword for keyword in node.keywords if not _is_reference(node.func, keyword)]
+        children = [*node.args, *(keyword.value for keyword in named)]
     elif isinstance(node, ast.Module):
         children = [child for child in node.body if not _is_alias(child)]
     else:
-        children = list(ast.iter_child_nodes(node))
+        children = [] if _is_of_a_name(node) else list(ast.iter_child_nodes(node))
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             yield node
     for child in children:
         yield from _read_at_import(child)
+
+
+def _is_of_a_name(node: ast.AST) -> bool:
+    """`encode.EXERCISE` reads EXERCISE of the module `encode`."""
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+
+
+def _is_reference(called: ast.Name | ast.Attribute, keyword: ast.keyword) -> bool:
+    return isinstance(called, ast.Name) and called.id == "Exercise" and keyword.arg == "reference"
 
 
 def _is_alias(node: ast.stmt) -> bool:

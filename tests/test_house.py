@@ -133,6 +133,8 @@ BAD_SOURCES = {
     "a field": (rules.captures, "class A:\n    attend: Callable = field(default=attend)"),
     "a table": (rules.captures, "TABLE = {'attend': attend}"),
     "a partial's keyword": (rules.captures, "f = partial(print, end=attend)"),
+    "an exercise's probe": (rules.captures, "EXERCISE = Exercise('a', probe=encode, reference=bpe.encode)"),
+    "a reference of something else": (rules.captures, "ENTRY = Entry(reference=encode)"),
     "a wrapped function": (rules.captures, "fast = torch.compile(attend)"),
     "somebody's folder": (rules.machine_paths, "x = '" + "/".join(["", "home", "ada", "data"]) + "'"),
     "somebody's drive": (rules.machine_paths, "open(r'" + "\\".join(["C:", "Users", "ada"]) + "')"),
@@ -151,6 +153,8 @@ GOOD_SOURCES = {
         "def f(x):\n    table = {'a': attend}\n    return table['a'](x), list(map(encode, x))",
     ),
     "an alias": (rules.captures, "mine = attend\nyours: Callable = attend\nfrom a import encode"),
+    "an exercise's reference": (rules.captures, "EXERCISE = Exercise(id='a', reference=bpe.encode, wrong=(f, g))"),
+    "a module of the same name": (rules.captures, "EXERCISES = (encode.EXERCISE, attend.EXERCISE)"),
     "a partial of another": (rules.captures, "def f():\n    return functools.partial(print, 3)"),
     "an address": (
         rules.machine_paths,

@@ -40,6 +40,14 @@ SubsetOption = Annotated[str | None, typer.Option("--data-subset", help="The con
 ImageColumnOption = Annotated[str | None, typer.Option("--image-column", help="The column of SOURCE with pictures.")]
 CaptionColumnOption = Annotated[str | None, typer.Option("--caption-column", help="The column with captions.")]
 MostOption = Annotated[int | None, typer.Option("--most", help="Read at most so many rows of each split.")]
+PartsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--parts",
+        metavar="DIR",
+        help="Use your own functions from the notebooks in DIR, those that pass their check. Their code is run.",
+    ),
+]
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="Folder of a finished run; without: the shipped weights.")
 ]
@@ -77,16 +85,19 @@ def run(
     image_column: ImageColumnOption = None,
     caption_column: CaptionColumnOption = None,
     most: MostOption = None,
+    parts: PartsOption = None,
 ) -> None:
     """Train tokenizer, VQGAN and BART on the bundled emoji or your own pictures, and draw captions never seen.
 
     A run that was stopped goes on where it was: give the same command again.
     """
+    from minidalle.cli.own_parts import own_parts
     from minidalle.cli.training import data_asked_for, run_stages
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, ("tokenizer", "vqgan", "bart"), pictures)
+    with own_parts(parts) as block:
+        run_stages(preset.value, out, device, ranks, ("tokenizer", "vqgan", "bart"), pictures, block)
 
 
 @app.command(epilog="Example: minidalle train vqgan --preset tiny --out runs/mine")
@@ -128,13 +139,16 @@ def generate(
         "drawn.png"
     ),
     device: DeviceOption = "auto",
+    parts: PartsOption = None,
 ) -> None:
     """Draw captions with the shipped weights, or with a run of your own."""
     from minidalle.cli.drawing import draw_captions
+    from minidalle.cli.own_parts import own_parts
 
     settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     given = {name: value for name, value in settings.items() if value is not None}
-    draw_captions(captions, count, given, seed, candidates, run, out, device)
+    with own_parts(parts):
+        draw_captions(captions, count, given, seed, candidates, run, out, device)
 
 
 @app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")
@@ -182,3 +196,67 @@ def doctor() -> None:
     from minidalle.cli.doctor import examine
 
     raise typer.Exit(examine())
+
+
+@app.command(epilog="Example: minidalle build 01-tokenization")
+def build(
+    lessons: Annotated[
+        list[str] | None, typer.Argument(metavar="[LESSON]…", help="Lessons to build; without: all.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; say what a new build would change.")] = False,
+    course: Annotated[
+        Path | None,
+        typer.Option(
+            "--course", metavar="FILE", help="A course.toml; what is built is put beside it.  [default: the one here]"
+        ),
+    ] = None,
+) -> None:
+    """Make the notebooks of lessons, for the instructor and for students, from lesson.py and the package's source."""
+    from minidalle.cli.authoring import build_lessons
+
+    raise typer.Exit(build_lessons(lessons or [], check, course))
+
+
+@app.command(epilog="Example: minidalle start my-course")
+def start(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Your own folder; made, if it is not there.")],
+    update: Annotated[
+        bool, typer.Option("--update", help="Add what is new, refresh what you have not edited, touch nothing else.")
+    ] = False,
+) -> None:
+    """Copy the lessons into a folder of your own."""
+    from minidalle.cli.authoring import start_lessons
+
+    start_lessons(folder, update)
+
+
+@app.command(epilog="Example: minidalle check 01-tokenization/tokenization.ipynb tokenization.encode")
+def check(
+    path: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A notebook, a folder with some, or FILE.py.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]…", help="Exercises to check; without: all that it asks for.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too, for GitHub Classroom.")
+    ] = None,
+) -> None:
+    """Check your answers without Jupyter. Exit code 0: all passed; 1: some did not; 2: something cannot be read."""
+    from minidalle.cli.course import check_files
+
+    raise typer.Exit(check_files(path, ids or [], junit))
+
+
+@app.command()
+def progress() -> None:
+    """Show which exercises you tried and passed, and your points."""
+    from minidalle.cli.course import show_progress
+
+    raise typer.Exit(show_progress())
+
+
+@app.command(epilog="Example: minidalle show tokenization.encode")
+def show(exercise: Annotated[str, typer.Argument(metavar="ID", help="An exercise that you have tried.")]) -> None:
+    """Show how the course solves an exercise, once you have tried it."""
+    from minidalle.cli.course import show_solution
+
+    raise typer.Exit(show_solution(exercise))

@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from minidalle.data import DataConfig
 from minidalle.errors import require
 from minidalle.presets import PRESETS
-from minidalle.run import run
+from minidalle.run import Block, run
 from minidalle.training.loop import Interrupted
 from minidalle.training.loop import Progress as Step
 
@@ -66,7 +67,13 @@ def minutes(seconds: float) -> str:
 
 
 def run_stages(
-    preset: str, out: Path | None, device: str, ranks: int, stages: tuple[str, ...], data: DataConfig | None
+    preset: str,
+    out: Path | None,
+    device: str,
+    ranks: int,
+    stages: tuple[str, ...],
+    data: DataConfig | None,
+    block: Block = nullcontext,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     folder = out or Path("runs") / (preset if data is None else f"{preset}-{short_name(data.source)}")
@@ -76,7 +83,7 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data)
+            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data, block)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

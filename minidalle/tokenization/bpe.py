@@ -17,8 +17,6 @@ import regex
 import torch
 from torch import Tensor
 
-from minidalle.errors import require
-
 Pair = tuple[str, str]
 """Two neighboring symbols."""
 
@@ -69,13 +67,14 @@ def count_words(texts: Iterable[str]) -> dict[str, int]:
 def count_pairs(words: Sequence[Sequence[str]], counts: Sequence[int]) -> dict[Pair, int]:
     """How often each pair of neighboring symbols occurs.
 
+    [["a", "b", "a"], ["c", "c", "c"]], [5, 1] → {("a", "b"): 5, ("b", "a"): 5, ("c", "c"): 2}
+
     Args:
         words: words as symbols.
         counts: how often each of them occurs.
 
     Returns:
-        pair → its number, where a word that occurs n times counts n times: [["a", "b", "a"]], [5] →
-        {("a", "b"): 5, ("b", "a"): 5}.
+        pair → its number. A word that occurs n times counts n times, at every place where it has the pair.
     """
     pairs: Counter[Pair] = Counter()
     for word, count in zip(words, counts, strict=True):
@@ -85,14 +84,14 @@ def count_pairs(words: Sequence[Sequence[str]], counts: Sequence[int]) -> dict[P
 
 
 def merge_pair(word: Sequence[str], pair: Pair) -> list[str]:
-    """Join every occurrence of a pair in a word, from left to right: "a a a", ("a", "a") → ["aa", "a"].
+    """Join every occurrence of a pair in a word, from left to right: ["a", "a", "a"], ("a", "a") → ["aa", "a"].
 
     Args:
         word: symbols; not changed.
         pair: the two symbols to join.
 
     Returns:
-        The word with "".join(pair) wherever the pair stood.
+        A new word, with "".join(pair) wherever the pair stood.
     """
     merged: list[str] = []
     at = 0
@@ -109,15 +108,17 @@ def merge_pair(word: Sequence[str], pair: Pair) -> list[str]:
 def train_bpe(word_counts: Mapping[str, int], size: int) -> list[Pair]:
     """Learn merges: join the most frequent pair into a new symbol until there are `size` symbols.
 
-    Of equally frequent pairs, the one with the oldest first symbol is joined, then with the oldest second;
-    bytes are in the order of their symbols. Only the words that a merge changes are counted again.
+    {"ba": 1, "dc": 3}, 258 → [("d", "c"), ("b", "a")]
+
+    Of equally frequent pairs, the one with the oldest left symbol is joined; of these, the one with the oldest
+    right symbol. Bytes are older than all that is joined, and among themselves in the order `sorted(SYMBOLS)`.
 
     Args:
         word_counts: word → how often it occurs; see `count_words`.
         size: symbols to end with, the 256 bytes included.
 
     Returns:
-        Merges, first learned first; fewer than asked for where every word has become one symbol.
+        Merges, first learned first; fewer than there is room for where every word has become one symbol.
     """
     words = [word_symbols(word) for word in word_counts]
     counts = list(word_counts.values())
@@ -147,8 +148,10 @@ def train_bpe(word_counts: Mapping[str, int], size: int) -> list[Pair]:
 def build_vocab(merges: Iterable[Pair], special: Sequence[str], mask: str) -> dict[str, int]:
     """Number the entries: special tokens first, then the 256 bytes, then the merges' symbols, the mask last.
 
-    Bytes are in the order of their symbols, merges in the order in which they were learned. Two merges can make
-    one symbol ("a" + "bc", "ab" + "c"); it has one id, that of the first.
+    [("a", "b")], ["<s>"], "<mask>" → {"<s>": 0, "!": 1, …, "ab": 257, "<mask>": 258}
+
+    Bytes are in the order of their symbols, "!" first; merges in the order in which they were learned. If two
+    merges make the same symbol ("a" + "bc", "ab" + "c"), it has one id, its first, and the next symbol the next.
 
     Args:
         merges: pairs, as `train_bpe` returns them.
@@ -165,10 +168,12 @@ def build_vocab(merges: Iterable[Pair], special: Sequence[str], mask: str) -> di
 def encode(text: str, vocab: Mapping[str, int], ranks: Mapping[Pair, int]) -> list[int]:
     """Turn a text into ids: in each word, join the pair that was learned first until no learned pair is left.
 
+    "abc", {"a": 5, "bc": 7, …}, {("b", "c"): 0, ("a", "b"): 1} → [5, 7]
+
     Args:
         text: any text; what looks like a special token is text too.
         vocab: symbol → id, all 256 bytes among them.
-        ranks: merge → when it was learned, 0 first.
+        ranks: merge → when it was learned, 0 for the first; the mapping may list them in any order.
 
     Returns:
         Ids, without `<s>` and `</s>`; none for an empty text.
@@ -188,6 +193,8 @@ def encode(text: str, vocab: Mapping[str, int], ranks: Mapping[Pair, int]) -> li
 def decode(ids: Iterable[int], symbols: Mapping[int, str]) -> str:
     """Turn ids back into text: ids → symbols → bytes → characters.
 
+    [5, 6, 7], {5: "Ã", 6: "©", 7: "Ġa"} → "é a"
+
     Args:
         ids: without special tokens.
         symbols: id → symbol, the vocabulary the other way around.
@@ -200,21 +207,19 @@ def decode(ids: Iterable[int], symbols: Mapping[int, str]) -> str:
 
 
 def pad_batch(rows: Sequence[Sequence[int]], length: int, pad: int) -> tuple[Tensor, Tensor]:
-    """Make rows equally long: cut a long row but keep its last id, which is `</s>`; fill a short one up.
+    """Make rows equally long: fill a short one up on the right, cut a long one but keep its last id, whatever it is.
+
+    [[0, 7, 8, 2], [0, 2]], 3, 1 → tokens [[0, 7, 2], [0, 2, 1]], mask [[True, True, True], [True, True, False]]
 
     Args:
-        rows: B rows of ids, at least one id each.
-        length: T, the length of every row after.
+        rows: B rows of ids, at least one id each; a real id may have the number of the filling.
+        length: T, the length of every row after, at least 1.
         pad: the id to fill with.
 
     Returns:
         tokens: long [B, T].
         mask: bool [B, T], True where a token is real and False where it is filling.
-
-    Raises:
-        InvalidValue: length is below 1.
     """
-    require(length >= 1, "length", length, "at least 1")
     tokens = torch.full((len(rows), length), pad, dtype=torch.long)
     mask = torch.zeros(len(rows), length, dtype=torch.bool)
     for number, row in enumerate(rows):

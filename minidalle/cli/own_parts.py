@@ -1,0 +1,69 @@
+"""`--parts DIR`: for one command, a student's functions stand in the pipeline, and it says whose parts took part."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minidalle.course.parts import mine, noted, use_from
+from minidalle.course.submission import notebooks, read_functions
+from minidalle.errors import require
+from minidalle.exercises import EXERCISES
+
+if TYPE_CHECKING:
+    from minidalle.run import Block
+
+
+@contextmanager
+def own_parts(folder: Path | None) -> Iterator["Block"]:
+    """Let the functions in a notebook or folder that pass their check stand in the pipeline; nothing without one.
+
+    Gives what other processes need for the same: see `minidalle.run.run`.
+
+    Raises:
+        InvalidValue: there is nothing to read, or no function with an exercise's name.
+    """
+    if folder is None:
+        yield nullcontext
+        return
+    with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
+        copy = _copied(folder, Path(place))
+        print(f"Running the code in {folder}: it is yours, and can do all that you can.")
+        read = read_functions(folder)
+        for words in read.skipped:
+            print(f"Left out: {words}")
+        names = [exercise.name for exercise in EXERCISES.values()]
+        require(any(name in names for name in read.functions), "--parts", str(folder),
+                f"functions with an exercise's name, such as {names[0]}")  # fmt: skip
+        parts = mine(read.functions)
+        with noted(parts) as called:
+            yield partial(use_from, copy, tuple(parts))
+        print(credit(parts, called))
+
+
+def _copied(folder: Path, place: Path) -> Path:
+    """The notebooks as they are now: other ranks read them later, when they may have been edited."""
+    folder = folder.resolve()
+    for file in notebooks(folder):
+        copy = place / file.relative_to(folder.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    return place / folder.name
+
+
+def credit(parts: Collection[str], called: Collection[str]) -> str:
+    """Whose functions took part.
+
+    Args:
+        parts: ids of the student's own.
+        called: ids of those that were called, whoever wrote them.
+    """
+    yours = [exercise.name for key, exercise in EXERCISES.items() if key in called and key in parts]
+    others = [exercise.name for key, exercise in EXERCISES.items() if key in called and key not in parts]
+    spare = [exercise.name for key, exercise in EXERCISES.items() if key not in called and key in parts]
+    lists = {"Yours": yours, "The reference's": others, "Also yours, but not needed here": spare}
+    words = [f"{whose}: {', '.join(names)}." for whose, names in lists.items() if names]
+    return " ".join([f"Drawn by {len(yours)} of yours, {len(others)} of the reference.", *words])

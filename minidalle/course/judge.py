@@ -1,0 +1,124 @@
+"""Observations of a student's function → a report: line by line, and the mistake that it makes by name."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from minidalle.course.compare import difference, same
+from minidalle.course.faults import in_words
+from minidalle.course.findings import Failing
+from minidalle.course.judged_lines import WEIGHTS, judged_lines, right
+from minidalle.course.kinds import Kind, union
+from minidalle.course.observe import Observation, observe
+from minidalle.course.report import Report
+from minidalle.course.shown import cut, short
+from minidalle.exercises.exercise import Case, Exercise, mistake
+
+
+@lru_cache(maxsize=256)
+def expected(exercise: Exercise, seed: int) -> tuple[Observation, ...]:
+    """What the reference does on the cases of a seed."""
+    return tuple(observe(exercise.reference, exercise.probe, exercise.cases(seed), seconds=None))
+
+
+@lru_cache(maxsize=256)
+def mistaken(exercise: Exercise, seed: int) -> tuple[tuple[Observation, ...], ...]:
+    """What each of the wrong answers does on the cases of a seed."""
+    return tuple(
+        tuple(observe(answer, exercise.probe, exercise.cases(seed), seconds=None)) for answer in exercise.wrong
+    )
+
+
+def judge(
+    exercise: Exercise,
+    own: Sequence[Observation],
+    parameters: Sequence[str] | None,
+    points: float | None = None,
+    seed: int = 0,
+) -> Report:
+    """Judge what was observed of a student's function.
+
+    Args:
+        exercise: the exercise.
+        own: one observation for each case of `exercise.cases(seed)`.
+        parameters: of the student's function, as `observe.parameters` gives them; None where nobody can tell.
+        points: what a right answer earns; by default the exercise's.
+        seed: of the cases.
+
+    Returns:
+        The report: full points where every line is right, part of them by line otherwise, and none where the
+        function never runs, returns another type, or is still a stub.
+    """
+    out_of = float(exercise.points if points is None else points)
+    if any(one.error and one.error["unwritten"] for one in own):
+        return Report(exercise.id, 0.0, out_of, unfinished=True)
+    true = expected(exercise, seed)
+    lines = judged_lines(exercise, own, true, parameters)
+    report = Report(exercise.id, out_of, out_of, lines, notes=tuple(_prints(own)))
+    if report.passed:
+        return report
+    earned = sum(WEIGHTS[line.name] for line in lines if line.ok) / sum(WEIGHTS[line.name] for line in lines)
+    judged_whole = any(line.name == "values" for line in lines)  # else it never ran, or returned another type
+    return replace(
+        report,
+        points=round(out_of * earned, 2) if judged_whole else 0.0,
+        looks_like=tuple(_looks_like(exercise, own, seed)),
+        failing=_failing(exercise, own, true, seed),
+    )
+
+
+def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int) -> Iterator[tuple[str, str]]:
+    """Wrong answers that do the same on every case. At least one case must run: all that never run look alike."""
+    if any(one.error is None for one in own):
+        for answer, seen in zip(exercise.wrong, mistaken(exercise, seed), strict=True):
+            if all(_alike(one, other, exercise.tolerance) for one, other in zip(own, seen, strict=True)):
+                yield mistake(answer)
+
+
+def _alike(one: Observation, other: Observation, tolerance: float) -> bool:
+    if one.error or other.error:
+        errors = [seen.error and (seen.error["type"], seen.error["inside"]) for seen in (one, other)]
+        return errors[0] == errors[1]
+    kinds = _without_graphs(one.kinds) == _without_graphs(other.kinds)
+    return kinds and one.changed == other.changed and same(one.result, other.result, tolerance)
+
+
+def _without_graphs(kinds: Sequence[Kind]) -> list[Kind]:
+    """Kinds without whether a tensor is part of a graph: where that matters, gradients tell."""
+    inside = ("keys", "values", "items")
+    return [
+        {key: _without_graphs(value) if key in inside else value for key, value in one.items() if key != "grad"}
+        for one in kinds
+    ]
+
+
+def _failing(exercise: Exercise, own: Sequence[Observation], true: Sequence[Observation], seed: int) -> Failing | None:
+    """The first case that goes wrong; cases go from small to large."""
+    allowed = union(kind for other in true for kind in other.kinds)
+    for one, other, case in zip(own, true, exercise.cases(seed), strict=True):
+        if not right(one, other, allowed, exercise.tolerance):
+            return _shown(one, other, case, exercise.tolerance)
+    return None
+
+
+def _shown(one: Observation, other: Observation, case: Case, tolerance: float) -> Failing:
+    """As the function saw it, where the probe called it once; else as the probe did."""
+    once = one.calls == other.calls == 1
+    given = tuple(other.arguments) if once else tuple(f"{name} = {short(value)}" for name, value in case.items())
+    yours = one.returned if once else short(one.result)
+    theirs = other.returned if once else short(other.result)
+    if one.error and one.error["inside"]:
+        return Failing(given, in_words(one.error), in_words(other.error) if other.error else theirs)
+    unclear = yours == theirs or "…" in yours or "tensor" in yours
+    words = difference(one.result, other.result, tolerance) if unclear and not one.error else None
+    if words is None and set(one.changed) - set(other.changed):
+        words = "none in what is returned, but an input was changed"
+    return Failing(given, yours, in_words(other.error) if other.error else theirs, words or "")
+
+
+def _prints(own: Sequence[Observation]) -> Iterator[str]:
+    printed = [one for one in own if one.printed]
+    if printed:
+        begins = cut(" ".join(printed[0].print_begins.split()), 80)
+        count = sum(one.printed for one in printed)
+        yield f"It printed {count:,} characters while it was checked, and they begin: {begins}"

@@ -1,0 +1,109 @@
+"""`mine`: which functions of a notebook are the student's own and pass their check; `use` puts them to work."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Literal
+
+from minidalle.course.check import examine
+from minidalle.course.code_names import reached, written
+from minidalle.course.submission import read_functions
+from minidalle.course.swap import use
+from minidalle.exercises.catalogue import EXERCISES
+from minidalle.exercises.exercise import Function
+
+Verdict = Literal["passes", "not written yet", "not right yet"]
+
+_verdicts: dict[tuple[str, frozenset[object]], Verdict] = {}  # id and what a function is made of → its check
+
+
+def mine(namespace: Mapping[str, object]) -> dict[str, Function]:
+    """The student's own functions that pass their check, ready for `use`; says which ones do not.
+
+    A function is checked when it is new, and again when it, or what it calls, has changed. These checks are no
+    tries: nothing is remembered of them.
+
+    Args:
+        namespace: a notebook's `globals()`, or functions by name. A function with an exercise's name is its answer,
+            unless it is the package's own.
+
+    Returns:
+        Exercise's id → function.
+    """
+    own = {
+        key: value
+        for key, exercise in EXERCISES.items()
+        if callable(value := namespace.get(exercise.name)) and value is not exercise.reference
+    }
+    with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # what they are compared with
+        verdicts = {key: _verdict(key, function) for key, function in own.items()}
+    rest = []
+    for verdict in ("not written yet", "not right yet"):
+        names = [EXERCISES[key].name for key in own if verdicts[key] == verdict]
+        if names:
+            rest.append(f"{_listed(names)}, which {'is' if len(names) == 1 else 'are'} {verdict}")
+    if rest:
+        print(f"The reference stands in for {', and for '.join(rest)}.")
+    return {key: function for key, function in own.items() if verdicts[key] == "passes"}
+
+
+@contextmanager
+def noted(parts: Mapping[str, Function]) -> Iterator[set[str]]:
+    """Like `use`; gives the ids of the exercises whose functions are called, the reference's among them.
+
+    The set grows while the block runs. What other processes call is not noted.
+    """
+    called: set[str] = set()
+    functions = {key: exercise.reference for key, exercise in EXERCISES.items()} | dict(parts)
+    with use({key: _noting(key, function, called) for key, function in functions.items()}):
+        yield called
+
+
+@contextmanager
+def use_from(path: Path, ids: Collection[str]) -> Iterator[None]:
+    """Like `use`, with the functions that a notebook or folder has for some exercises; they are not checked."""
+    functions = read_functions(path).functions
+    with use({key: functions[EXERCISES[key].name] for key in ids}):
+        yield
+
+
+def _noting(key: str, function: Function, called: set[str]) -> Function:
+    @wraps(function)
+    def noting(*arguments: Any, **named: Any) -> Any:
+        called.add(key)
+        return function(*arguments, **named)
+
+    return noting
+
+
+def _verdict(key: str, function: Function) -> Verdict:
+    if not isinstance(function, FunctionType):  # what it is made of cannot be told
+        return _examined(key, function)
+    made_of = (key, frozenset(_made_of(function)))
+    if made_of not in _verdicts:
+        _verdicts[made_of] = _examined(key, function)
+    return _verdicts[made_of]
+
+
+def _examined(key: str, function: Function) -> Verdict:
+    report = examine(EXERCISES[key], function, exercises=EXERCISES)
+    return "passes" if report.passed else "not written yet" if report.unfinished else "not right yet"
+
+
+def _made_of(function: Function) -> Iterator[object]:
+    """What decides how a function behaves: its code, that of its helpers, and the plain values that they name."""
+    for one in written(function):
+        yield one.__code__
+        defaults = [*enumerate(one.__defaults__ or ()), *(one.__kwdefaults__ or {}).items()]
+        yield from ((one.__code__, place, value) for place, value in defaults if _is_plain(value))
+    yield from (item for item in reached(function) if _is_plain(item[1]))
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, bool | int | float | str | bytes | None)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

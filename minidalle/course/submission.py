@@ -1,0 +1,127 @@
+"""A student's functions out of a notebook, a file or a folder: only definitions are run, never whole cells."""
+
+import __future__
+
+import ast
+import itertools
+import linecache
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from minidalle.course.code_names import global_names
+from minidalle.course.faults import fault, in_words
+from minidalle.course.limits import quiet
+from minidalle.course.notebook_code import Cell, Definitions, definitions, read_cells
+from minidalle.errors import require
+from minidalle.exercises.exercise import Function
+
+_numbers = itertools.count(1)
+
+
+class Submission(NamedTuple):
+    """What was read: functions by name, and in words what was not: cells that are no Python, definitions that fail."""
+
+    functions: dict[str, Function]
+    skipped: list[str]
+
+
+def notebooks(path: Path) -> list[Path]:
+    """The file itself; of a folder all notebooks in it and below, or its Python files where there are none.
+
+    Raises:
+        InvalidValue: there is no such file, or nothing to read in the folder.
+    """
+    require(path.exists(), "path", str(path), "a notebook, a Python file or a folder that is there")
+    if not path.is_dir():
+        require(path.suffix in (".ipynb", ".py"), "path", str(path), "a notebook (.ipynb), a Python file or a folder")
+        return [path]
+    for kind in ("*.ipynb", "*.py"):
+        found = [file for file in sorted(path.rglob(kind)) if not _hidden(file.relative_to(path))]
+        if found:
+            return found
+    require(False, "path", str(path), "a folder with a notebook in it")
+    return []
+
+
+def _hidden(inside: Path) -> bool:
+    return any(part.startswith(".") or part in ("__pycache__", "node_modules") for part in inside.parts)
+
+
+def read_functions(path: Path | str) -> Submission:
+    """The functions of a notebook, a Python file or a folder, made in this process; its definitions are run.
+
+    Of two notebooks' functions of one name, the later notebook's counts. What they print is dropped.
+
+    Raises:
+        InvalidValue: there is nothing to read, or a file is no notebook.
+    """
+    functions: dict[str, Function] = {}
+    skipped: list[str] = []
+    for file in notebooks(Path(path)):
+        module, failed = run_definitions(file, definitions(read_cells(file)))
+        functions |= {name: value for name, value in vars(module).items() if _is_of(module, value)}
+        skipped += [f"{file.name}: {words}" for words in failed]
+    return Submission(functions, skipped)
+
+
+def _is_of(module: ModuleType, value: object) -> bool:
+    """Whether a function was made in the module, or wraps one, as `functools.cache` does."""
+    home = getattr(value, "__module__", None) == module.__name__
+    return callable(value) and not isinstance(value, type) and (home or hasattr(value, "__wrapped__"))
+
+
+def run_definitions(path: Path, found: Definitions) -> tuple[ModuleType, list[str]]:
+    """Run the definitions of one file in a module of their own. One that fails is noted, and the rest goes on.
+
+    Returns:
+        The module, and in words what is missing from it.
+    """
+    module = _new_module(path)
+    failed, flags = list(found.broken.values()), 0
+    for cell, statement in found.kept:
+        file = f"{path.resolve()}, {cell.place}"
+        # inspect, tracebacks and reports look a line's text up here
+        linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            flags |= sum(getattr(__future__, one.name).compiler_flag for one in statement.names)
+        try:
+            with quiet():
+                exec(compile(ast.Module([statement], []), file, "exec", flags, dont_inherit=True), vars(module))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, too
+            failed.append(f"{cell.place}, line {statement.lineno}: {in_words(fault(error, inside=False))}")
+    return module, failed
+
+
+def _new_module(path: Path) -> ModuleType:
+    """A module of a name that no other has; dataclasses look their module up by it."""
+    name = f"submission_{next(_numbers)}_{path.stem}"
+    module = sys.modules[name] = ModuleType(name, f"The definitions in {path.name}.")
+    return module
+
+
+def lost_notes(function: object, lost: Mapping[str, str]) -> list[str]:
+    """What to say of the names that a function uses and that no definition binds.
+
+    Args:
+        function: the answer; anything.
+        lost: see `Definitions`.
+    """
+    names = sorted(global_names(function) & lost.keys()) if callable(function) else []
+    return [
+        f"`minidalle check` does not know `{name}` ({lost[name]}): it runs imports, functions, classes and simple "
+        "assignments only. Let it be an argument, or compute it inside."
+        for name in names
+    ]
+
+
+def not_read(function: object) -> list[str]:
+    """The same in a notebook, from the cells that were run so far; nothing elsewhere."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    ran = getattr(shell, "user_ns", {}).get("In", [])
+    cells = [Cell(f"In [{number}]", text) for number, text in enumerate(ran) if text]
+    return lost_notes(function, definitions(cells).lost)

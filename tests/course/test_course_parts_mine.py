@@ -1,0 +1,99 @@
+"""Which of a notebook's functions are a student's own and right; and how the rest is spoken of."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from own_functions import functions_of, solved
+
+from minidalle.course import parts
+from minidalle.course.parts import mine, use
+from minidalle.exercises import EXERCISES
+from minidalle.tokenization import bpe
+
+STUB = "def {}(*anything):\n    raise NotImplementedError\n"
+WRONG = "def {}(*anything):\n    return 3\n"
+
+
+@pytest.fixture(autouse=True)
+def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """The ids that were examined, in order. No student of these tests has a past, nor gets one."""
+    asked: list[str] = []
+    real = parts.examine
+
+    def noting(exercise, *arguments, **named):  # type: ignore[no-untyped-def]
+        asked.append(exercise.id)
+        return real(exercise, *arguments, **named)
+
+    monkeypatch.setattr(parts, "examine", noting)
+    monkeypatch.setattr(parts, "_verdicts", {})
+    monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path / "home"))
+    yield asked
+    assert not (tmp_path / "home").exists()
+
+
+def test_all_that_is_right_is_taken_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    functions = functions_of(solved(), tmp_path)
+    assert mine(functions) == {key: functions[exercise.name] for key, exercise in EXERCISES.items()}
+    assert capsys.readouterr().out == ""
+
+
+def test_the_rest_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = {name: STUB.format(name) for name in ("count_pairs", "merge_pair", "decode")}
+    functions = functions_of(solved(changes | {"encode": WRONG.format("encode"), "pad_batch": ""}), tmp_path)
+    right = mine({**functions, "text_to_bytes": bpe.text_to_bytes, "train": 3, "decode ": None})
+    assert list(right) == ["tokenization.train_bpe", "tokenization.build_vocab"]
+    assert capsys.readouterr().out == (
+        "The reference stands in for count_pairs, merge_pair and decode, which are not written yet, "
+        "and for encode, which is not right yet.\n"
+    )
+
+
+def test_what_is_no_function_is_not_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mine({"encode": "red", "decode": 3, "merge_pair": bpe.merge_pair}) == {}
+    assert capsys.readouterr().out == ""
+
+
+def test_the_packages_own_under_another_name_is_not_right(capsys: pytest.CaptureFixture[str]) -> None:
+    def decode(*arguments):  # type: ignore[no-untyped-def]
+        return bpe.decode(*arguments)
+
+    assert mine({"decode": decode, "encode": bpe.decode}) == {}
+    words = "The reference stands in for encode and decode, which are not right yet.\n"
+    assert capsys.readouterr().out == words
+
+
+def test_a_function_is_examined_again_only_when_something_changed(tmp_path: Path, examined: list[str]) -> None:
+    def again(text: str) -> tuple[list[str], bool]:
+        examined.clear()
+        found = mine({"text_to_bytes": functions_of(text, tmp_path)["text_to_bytes"]})
+        return list(examined), bool(found)
+
+    id, text = "tokenization.text_to_bytes", "def helper(text):\n    return list(text.encode(CODE))\n"
+    text += "def text_to_bytes(text, extra=()):\n    return helper(text) + list(extra)\n"
+    assert again(f"CODE = 'utf-8'\n{text}") == ([id], True)
+    assert again(f"CODE = 'utf-8'\n{text}") == ([], True)
+    assert again(f"CODE = 'utf-8'\n{text}other = 3\n") == ([], True)
+    assert again(f"CODE = 'utf-16'\n{text}") == ([id], False)
+    assert again(f"CODE = 'utf-8'\n{text}".replace("list(text.", "sorted(text.")) == ([id], False)
+    assert again(f"CODE = 'utf-8'\n{text}".replace("extra=()", "extra=b'!'")) == ([id], False)
+    assert again(f"CODE = 'utf-8'\n{text}") == ([], True)
+
+
+def test_what_is_no_plain_function_is_examined_every_time(examined: list[str]) -> None:
+    class Bytes:
+        def __call__(self, text: str) -> list[int]:
+            return list(text.encode())
+
+    answer = Bytes()
+    for _ in range(2):
+        assert list(mine({"text_to_bytes": answer})) == ["tokenization.text_to_bytes"]
+    assert len(examined) == 2
+
+
+def test_inside_a_block_they_are_compared_with_the_reference_all_the_same(tmp_path: Path) -> None:
+    functions = functions_of(solved({"merge_pair": WRONG.format("merge_pair")}), tmp_path)
+    with use({"tokenization.merge_pair": functions["merge_pair"]}):
+        right = mine(functions)
+        assert bpe.merge_pair is functions["merge_pair"]
+    assert right.keys() == EXERCISES.keys() - {"tokenization.merge_pair"}

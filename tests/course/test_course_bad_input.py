@@ -168,7 +168,7 @@ def test_modules_beside_the_notebook_can_be_imported_and_hide_none_of_pythons(fo
     (folder / "beside.py").write_text("def total(numbers): return sum(numbers)\n", encoding="utf-8")
     for name in ("json", "colorsys"):  # one that is loaded by then, and one that is not
         (folder / f"{name}.py").write_text("raise SystemExit\n", encoding="utf-8")
-    cells = ["import beside, json, colorsys", "def add_up(numbers): return beside.total(numbers)"]
+    cells = ["import colorsys, json, beside", "def add_up(numbers): return beside.total(numbers)"]
     assert reports(write(folder / "a.ipynb", cells, ["add_up"]))["toy.add_up"].passed
 
 
@@ -249,7 +249,11 @@ def test_points_of_the_call_count(folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_junit(folder: Path) -> None:
-    path = write(folder / "a.ipynb", ["def add_up(numbers): return '\\0' * 3", SCALE], ["add_up", "scale"])
+    path = write(
+        folder / "a.ipynb",
+        ["def add_up(numbers):\n    if numbers: raise ValueError('\\0')", SCALE],
+        ["add_up", "scale"],
+    )
     run(path, (), folder / "out" / "junit.xml")
     suite = ElementTree.parse(folder / "out" / "junit.xml").find("testsuite")
     assert suite is not None
@@ -260,7 +264,7 @@ def test_junit(folder: Path) -> None:
     failure = cases["add_up"].find("failure")
     assert failure is not None
     assert failure.get("message") == "not right yet, 0 of 4 points"
-    assert "expected an int, got a str" in (failure.text or "")
+    assert "ValueError: �, in line 2 of add_up" in (failure.text or "")
 
 
 def test_hints_are_due_here_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,13 +116,13 @@ def _failing(failing: Failing | None) -> str:
     given = failing.given or ("no arguments",)
     rows = [("input", given), ("yours", (failing.yours,)), ("expected", (failing.expected,))]
     rows += [("difference", (failing.difference,))] if failing.difference else []
-    value = f"margin:0;{MONO};white-space:pre-wrap;overflow-wrap:anywhere"
+    value = f"margin:0;width:auto;float:none;{MONO};white-space:pre-wrap;overflow-wrap:anywhere"
     cells = "".join(
-        f'<dt style="margin:0;font-weight:400;opacity:.75">{name}</dt>'
+        f'<dt style="margin:0;width:auto;float:none;font-weight:400;opacity:.75">{name}</dt>'
         f'<dd style="{value}">{html.escape(chr(10).join(values))}</dd>'
         for name, values in rows
     )
-    grid = "display:grid;grid-template-columns:max-content 1fr;gap:.1em 1em;margin:.15em 0 0"
+    grid = "display:grid;grid-template-columns:max-content 1fr;align-items:baseline;gap:.1em 1em;margin:.15em 0 0"
     return _box("inherit", "Smallest failing input", f'<dl style="{grid}">{cells}</dl>')
 
 

@@ -12,6 +12,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 
 import regex
 import torch
@@ -24,17 +25,17 @@ WORD = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N
 """GPT-2's words: letters, digits or marks with the space before them, English endings, other white space."""
 
 
-def _byte_symbols() -> list[str]:
+def _byte_symbols() -> tuple[str, ...]:
     """GPT-2's symbols: the character with the byte's number if it prints, else the next one from U+0100."""
     prints = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     spare = iter(range(256, 512))
-    return [chr(byte if byte in prints else next(spare)) for byte in range(256)]
+    return tuple(chr(byte if byte in prints else next(spare)) for byte in range(256))
 
 
 SYMBOLS = _byte_symbols()
 """byte → its symbol. A space is Ġ, so the word " red" reads Ġred."""
 
-BYTE_OF = {symbol: byte for byte, symbol in enumerate(SYMBOLS)}
+BYTE_OF = MappingProxyType({symbol: byte for byte, symbol in enumerate(SYMBOLS)})
 
 
 def text_to_bytes(text: str) -> list[int]:

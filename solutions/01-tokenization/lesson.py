@@ -9,7 +9,7 @@
 # that step: a byte-level BPE tokenizer, the kind that GPT-2, BART and DALL·E mini use. At the end a trained model draws
 # pictures from the tokens that *your* functions make.
 #
-# ![Four boxes in a row: caption, text tokens, image tokens, picture. The arrow from caption to text tokens is the tokenizer; that box is highlighted as this lesson. BART leads to the image tokens, VQGAN to the picture.](pipeline.svg)
+# ![Four boxes in a row: caption, text tokens, image tokens, picture. The box text tokens is highlighted: it is this lesson, and the arrow to it is the tokenizer. BART leads to the image tokens, VQGAN to the picture.](pipeline.svg)
 #
 # **You will be able to**
 #
@@ -23,7 +23,7 @@
 #
 # **How a section goes.** First you *predict* something: write it down, on paper or in your head, before you run the
 # cell. Then you write a function, and the cell below checks it in a moment. Where it goes wrong, the check says what
-# the mistake looks like. Hints are folded away; three times the same mistake, and the check gives you one by itself.
+# the mistake looks like. Hints are folded away; after the same mistake three times, the check shows you one.
 # Nothing has to be finished before you go on: later cells then use the package's function in place of yours, and say
 # so.
 
@@ -83,7 +83,7 @@ print("byte 195 →", SYMBOLS[195], "→ byte", BYTE_OF[SYMBOLS[195]])
 # ## 1.2 Count pairs
 #
 # Byte tokens lose nothing, but they make long rows: `woman firefighter medium-dark skin tone, openmoji style` is 55
-# bytes, and a BART's work grows with the length of the row. The captions say ` style` 11,731 times. It deserves a
+# bytes, and a model's work grows with the length of the row. The captions say ` style` 11,731 times. It deserves a
 # number of its own.
 #
 # **Byte-pair encoding** (BPE) finds such pieces by itself: *count all pairs of neighboring symbols, join the most
@@ -105,6 +105,12 @@ print("byte 195 →", SYMBOLS[195], "→ byte", BYTE_OF[SYMBOLS[195]])
 #
 # **Predict.** In the word `b a n a n a`, which occurs three times, how often does the pair `(a, n)` occur?
 #
+# <details><summary>Answer</summary>
+#
+# Six times: twice in the word, and the word occurs three times.
+#
+# </details>
+#
 # **Your turn.** Everything is there but the line that counts.
 
 # %% exercise: tokenization.count_pairs
@@ -117,11 +123,13 @@ print("byte 195 →", SYMBOLS[195], "→ byte", BYTE_OF[SYMBOLS[195]])
 from minidalle.tokenization.bpe import count_words
 
 word_counts = count_words(captions)
-with use(mine(globals())):
-    pairs = minidalle.tokenization.count_pairs([word_symbols(word) for word in word_counts], list(word_counts.values()))
-top = sorted(pairs, key=pairs.get, reverse=True)[:12]
+with use(mine(globals())):  # in this block your functions stand in for the package's, if they pass their checks
+    caption_pairs = minidalle.tokenization.count_pairs(
+        [word_symbols(word) for word in word_counts], list(word_counts.values())
+    )
+top = sorted(caption_pairs, key=caption_pairs.get, reverse=True)[:12]
 plt.figure(figsize=(7, 3.2))
-plt.barh([" ".join(pair) for pair in top][::-1], [pairs[pair] for pair in top][::-1], color="#0072B2")
+plt.barh([" ".join(two) for two in top][::-1], [caption_pairs[two] for two in top][::-1], color="#0072B2")
 plt.xlabel("times in the captions")
 plt.title("The twelve most frequent pairs of symbols (Ġ is a space)")
 plt.tight_layout()
@@ -139,18 +147,24 @@ plt.show()
 # Worked, on a neighboring problem: counting how often a pair fits into a list *without overlap*.
 
 # %%
-letters, pair = list("banana"), ("a", "n")
-at = times = 0
-while at < len(letters):  # a position that we move ourselves: a for loop could not jump
-    if tuple(letters[at : at + 2]) == pair:  # at the very end the slice has one letter and is no pair: fine
+letters, wanted = list("banana"), ("a", "n")
+place = times = 0
+while place < len(letters):  # a position that we move ourselves: a for loop could not jump
+    if tuple(letters[place : place + 2]) == wanted:  # at the very end the slice has one letter and is no pair: fine
         times += 1
-        at += 2  # jump over both: neither can be used again
+        place += 2  # jump over both: neither can be used again
     else:
-        at += 1
+        place += 1
 print(times)
 
 # %% [markdown]
 # **Predict.** What becomes of `a a a` when the pair `(a, a)` is merged? Of `a a a a`?
+#
+# <details><summary>Answer</summary>
+#
+# `aa a`, and `aa aa`: from left to right, and no symbol twice.
+#
+# </details>
 #
 # **Your turn.** The same walk, but now you build the new word.
 
@@ -170,6 +184,12 @@ print(times)
 #
 # **Predict.** Which pair is next?
 #
+# <details><summary>Answer</summary>
+#
+# `(lo, w)`: it occurs 7 times. `(w, e)`, `(e, r)`, `(n, e)` and `(e, w)` occur twice each.
+#
+# </details>
+#
 # **Your turn.** The simplest version counts everything again in every round. That is right, and takes seconds rather
 # than a fraction of one; the package's version counts only the words that a merge has changed. Stop when there are
 # `size` symbols, bytes included, or when no pair is left. `word_symbols`, `SYMBOLS`, and your `count_pairs` and
@@ -178,12 +198,13 @@ print(times)
 # %% exercise: tokenization.train_bpe
 
 # %% [markdown]
-# **Look.** The first and the last merges of 512 symbols. Early merges are pieces, late ones whole words.
+# **Look.** The first and the last merges of 512 symbols. What is most frequent comes first: ` style`, ` skin` and ` tone` are whole
+# within sixteen merges. The last ones are pieces of rarer words.
 
 # %%
 with use(mine(globals())):
-    merges = minidalle.tokenization.train_bpe(word_counts, 512)
-names = [left + right for left, right in merges]
+    learned = minidalle.tokenization.train_bpe(word_counts, 512)
+names = [left + right for left, right in learned]
 print("first:", " ".join(names[:16]))
 print("last: ", " ".join(names[-16:]))
 
@@ -218,7 +239,13 @@ print("last: ", " ".join(names[-16:]))
 # **Predict.** The merges are `(h, e)`, `(l, l)`, `(he, ll)`, `(l, o)`, in this order. What are the pieces of `hello`?
 # And would they change if `(l, o)` had been learned first of all?
 #
-# **Your turn.** From here on you have the signature, and what it promises.
+# <details><summary>Answer</summary>
+#
+# `hell o`. With `(l, o)` learned first: `he l lo`, for then no `l l` is left to join.
+#
+# </details>
+#
+# **Your turn.** You have the signature, and what it promises.
 
 # %% exercise: tokenization.encode
 
@@ -267,6 +294,15 @@ with use(mine(globals())):
 #
 # **Predict.** What does the row `0 2`, the empty caption, become?
 
+# %% [markdown]
+# A tensor is an array of numbers of one kind, with a shape. All that you need of `torch` is in this cell:
+
+# %%
+numbers = torch.full((2, 3), 7, dtype=torch.long)  # 2 rows of 3 whole numbers, all 7
+numbers[0, :2] = torch.tensor([5, 6])  # write a list into the beginning of row 0
+flags = torch.zeros(2, 3, dtype=torch.bool)  # all False
+print(numbers, numbers.shape, numbers.dtype, flags, sep="\n")
+
 # %% exercise: tokenization.pad_batch
 
 # %% [markdown]
@@ -304,38 +340,34 @@ else:
 sizes = [261, 300, 400, 512, 724, 1024, 1448, 2048, 2896, 4096]
 lengths, unused = [], []
 with use(mine(globals())):
+    everything = minidalle.tokenization.train_bpe(word_counts, 4091)  # once: fewer merges are the first of these
     for size in sizes:
-        trained = Tokenizer.train(captions, TokenizerConfig(vocab_size=size))
-        rows = [trained.encode(caption) for caption in captions[::8]]
+        merged = everything[: size - 261]  # 256 bytes and 5 special tokens are there without a merge
+        vocab = minidalle.tokenization.build_vocab(merged, ["<s>", "<pad>", "</s>", "<unk>"], "<mask>")
+        trained = Tokenizer(vocab, merged, TokenizerConfig(vocab_size=4096))
+        rows = [trained.encode(caption) for caption in captions]
         lengths.append(sum(map(len, rows)) / len(rows))
-        everything = {id for caption in set(captions) for id in trained.encode(caption)}
-        unused.append(sum(id not in everything for id in range(260, trained.vocab_size - 1)))
+        used = {id for row in rows for id in row}
+        unused.append(sum(id not in used for id in range(260, trained.vocab_size - 1)))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
 left.plot(sizes, lengths, "o-", color="#0072B2")
-left.set(
-    xscale="log",
-    xlabel="entries of the vocabulary",
-    ylabel="tokens per caption",
-    ylim=(0, None),
-    title="Rows get shorter",
-)
+left.set(ylabel="tokens per caption", ylim=(0, None), title="Rows get shorter")
 right.plot(sizes, unused, "s--", color="#D55E00")
-right.set(
-    xscale="log",
-    xlabel="entries of the vocabulary",
-    ylabel="merged entries that no caption uses",
-    title="Entries go to waste",
-)
+right.set(ylabel="unused entries", title="Entries go to waste")
+for axis in (left, right):
+    axis.set(xscale="log", xlabel="entries of the vocabulary")
+    axis.set_xticks([261, 512, 1024, 2048, 4096], ["261", "512", "1024", "2048", "4096"])
+    axis.minorticks_off()
 figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: on the left, tokens per caption fall steeply from about 42 at 261 entries to about 13 at 512,
+# *The figure in words: on the left, tokens per caption fall steeply from about 41 at 261 entries to about 13 at 512,
 # then slowly to under 10 at 4,096. On the right, the merged entries that no training caption uses rise from none to
 # almost half of the vocabulary.*
 #
 # Those unused entries were only steps on the way to longer pieces. Their rows in the model's table are never trained.
-# In large language models the same thing has a name, *glitch tokens*, and strange effects (below).
+# In large language models such tokens are one kind of *glitch tokens*, with strange effects (below).
 #
 # **And now pictures.** The shipped model was trained with the package's tokenizer. Here its captions go through your
 # functions.
@@ -345,7 +377,7 @@ wanted = [
     "red apple, noto style",
     "woman firefighter medium-dark skin tone, openmoji style",
     "blue heart, twemoji style",
-    "cat face, fluent style",
+    "man running, noto style",
 ]
 pipeline = minidalle.load()
 with use(mine(globals())):
@@ -353,7 +385,7 @@ with use(mine(globals())):
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9))
 for axis, caption, picture in zip(axes, wanted, pictures, strict=True):
     axis.imshow(picture.permute(1, 2, 0).clamp(0, 1))
-    axis.set_title(caption.replace(", ", "\n").replace(" medium", "\nmedium"), fontsize=8)
+    axis.set_title(caption.replace(", ", "\n").replace(" medium", "\nmedium"), fontsize=8, loc="left")
     axis.axis("off")
 plt.show()
 
@@ -363,7 +395,7 @@ plt.show()
 #
 # ## 1.10 What goes wrong in real life
 #
-# **Some people pay more.** A vocabulary is short for the texts it was trained on, and long for all others. Petrov and
+# **Some people pay more.** Rows are short for texts like those that the vocabulary was learned from, and long for all others. Petrov and
 # others compared the tokenizers of language models: the same text can take up to 15 times as many tokens in one
 # language as in another, and whoever pays by the token, or has a limited row, feels it. Measure it on yours:
 
@@ -394,7 +426,7 @@ for text in ["Zürich", "北京", "I ❤️ NY", "Beyoncé (live)!"]:
     print(f"{text:16} → {normalize_caption(text)!r}")
 
 # %% [markdown]
-# 北京 becomes the sound of its characters, in the wrong script; for a model trained on such captions "bei jing" and "北京"
+# 北京 becomes the sound of its characters in Latin letters; for a model trained on such captions "bei jing" and "北京"
 # are one thing, and for names in many languages the spelling is simply gone.
 #
 # **Tokens that nobody trained.** Entries that stand in the vocabulary but hardly ever in the training text can make a
@@ -438,20 +470,21 @@ for text in ["Zürich", "北京", "I ❤️ NY", "Beyoncé (live)!"]:
 from minidalle.exercises import EXERCISES
 from minidalle.exercises.exercise import mistake
 
-inputs = [("ab", ("a", "b"))]  # add yours: a word whose letters are its symbols, and a pair
+inputs = [(["a", "b"], ("a", "b"))]  # add yours: a word, which is a list of symbols, and a pair
 
 exercise, found = EXERCISES["tokenization.merge_pair"], 0
 for wrong in exercise.wrong:
     finds = []
-    for word, pair in inputs:
+    for word, joined in inputs:
+        given = list(word)
         try:
-            differs = wrong(list(word), pair) != exercise.reference(list(word), pair)
+            differs = wrong(given, joined) != exercise.reference(word, joined) or given != word
         except Exception:  # a mistake that crashes is found, too
             differs = True
-        finds += [word] if differs else []
+        finds += [" ".join(word)] if differs else []
     found += bool(finds)
     print("✓ found by" if finds else "✗ not found", *finds[:1], "–", mistake(wrong)[0])
-print(f"{found} of {len(exercise.wrong)} mistakes found with {len(inputs)} inputs")
+print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 
 # %% [markdown]
 # ## Where to read on

@@ -99,9 +99,11 @@ def _about(exercise: Exercise) -> str:
     said = ["★" * exercise.stars + "☆" * (3 - exercise.stars), f"about {exercise.minutes} min"]
     said.append(counted(exercise.points, "point"))
     if exercise.needs:
-        said.append(f"needs: {_code(id.split('.')[1] for id in exercise.needs)} (supplied while this is checked)")
+        said.append(
+            f"may call: {_code(id.split('.')[1] for id in exercise.needs)} (the package's, while this is checked)"
+        )
     if exercise.forbid:
-        said.append(f"without: {_code(exercise.forbid)}")
+        said.append(f"not allowed: {_code(exercise.forbid)}")
     return " · ".join(said)
 
 

@@ -111,7 +111,7 @@ def test_nothing_of_the_instructor_is_released(built: Path) -> None:
 
 def test_about_and_hints(built: Path) -> None:
     student = cells(built / STUDENT)
-    needs = "needs: `count_pairs` (supplied while this is checked) · without: `re.sub`"
+    needs = "may call: `count_pairs` (the package's, while this is checked) · not allowed: `re.sub`"
     assert text(student["tokenization-merge_pair-about"]) == f"★★☆ · about 15 min · 4 points · {needs}"
     hints = text(student["tokenization-merge_pair-hints"])
     assert re.findall("<summary>(.*)</summary>", hints) == [

@@ -7,6 +7,7 @@ import pytest
 from own_functions import functions_of, solved
 
 from minidalle.course import parts
+from minidalle.course.check import check
 from minidalle.course.parts import mine, use
 from minidalle.exercises import EXERCISES
 from minidalle.tokenization import bpe
@@ -97,3 +98,11 @@ def test_inside_a_block_they_are_compared_with_the_reference_all_the_same(tmp_pa
         right = mine(functions)
         assert bpe.merge_pair is functions["merge_pair"]
     assert right.keys() == EXERCISES.keys() - {"tokenization.merge_pair"}
+
+
+def test_a_check_inside_a_block_compares_with_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path))
+    exercise, merging = EXERCISES["tokenization.train_bpe"], EXERCISES["tokenization.merge_pair"]
+    with use({merging.id: merging.wrong[0]}):  # the reference of train_bpe calls what stands for merge_pair
+        assert check(exercise.id, exercise.also_right[0], seed=77).passed
+    assert check(exercise.id, exercise.also_right[0], seed=77).passed

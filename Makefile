@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: run test install lab build drift lint clean
 
-run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pictures: about 12 minutes on two cores
+run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pictures: about a quarter of an hour on two cores
 	$(BIN)/minidalle run --preset cpu
 
 test: $(INSTALLED)  ## the whole test suite

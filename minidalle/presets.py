@@ -110,12 +110,12 @@ CPU = replace(
 SHIPPED = replace(
     CPU,
     vqgan=replace(SMALL_VQGAN, channels=64, decoder_blocks=(1, 3)),
-    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, dropout=0.1, draft_width=64),
+    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, draft_width=64),
     training=replace(
         CPU.training,
         vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),
-        bart=replace(CPU.training.bart, steps=12_000, draft_steps=5000, hold=0.65, average=0.999, weight_decay=0.01,
-                     checkpoint_every=500),
+        bart=replace(CPU.training.bart, steps=10_000, draft_steps=4000, hold=0.65, average=0.999, weight_decay=0.01,
+                     thin_toned=True, checkpoint_every=500),
     ),
 )  # fmt: skip
 """The weights in `minidalle/weights`: two cores and some two hours."""

@@ -68,7 +68,7 @@ TINY = Preset(
         vqgan=VQGANTraining(steps=60, batch_size=16, learning_rate=3e-3, warmup=5, unquantized=20, average=0.9,
                             discriminator_start=30, discriminator_warmup=10, checkpoint_every=20),
         bart=BartTraining(steps=60, batch_size=16, learning_rate=3e-3, warmup=5, average=0.9,
-                          token_noise=0.2, draft_steps=10, checkpoint_every=20),
+                          token_noise=0.2, draft_steps=10, calibrate=True, checkpoint_every=20),
     ),
     sampling=SamplingConfig(temperature=0.5, guidance=2.0),
     reranker=JudgePreset(
@@ -101,7 +101,7 @@ CPU = replace(
         BASELINE.training,
         vqgan=replace(BASELINE.training.vqgan, steps=3000, mse_weight=8.0),
         bart=replace(BASELINE.training.bart, steps=3200, draft_steps=2000, hold=0.7, token_noise=0.24, reword=0.4,
-                     style_dropout=0.25, average=0.995, checkpoint_every=400),
+                     style_dropout=0.25, average=0.995, calibrate=True, checkpoint_every=400),
     ),
     sampling=SamplingConfig(temperature=0.3, guidance=2.5),
 )  # fmt: skip
@@ -130,7 +130,8 @@ GPU = replace(
         vqgan=VQGANTraining(steps=8000, batch_size=64, learning_rate=2e-3, average=0.999, checkpoint_every=1000,
                             discriminator_start=6000, discriminator_warmup=500),
         bart=BartTraining(steps=8000, batch_size=128, learning_rate=1e-3, hold=0.4, decay="linear", average=0.999,
-                          token_noise=0.24, weight_decay=0.05, warmup=200, checkpoint_every=1000, thin_toned=False),
+                          token_noise=0.24, weight_decay=0.05, warmup=200, calibrate=True, checkpoint_every=1000,
+                          thin_toned=False),
     ),
 )  # fmt: skip
 """One GPU: pictures of 64 × 64."""

@@ -22,9 +22,13 @@ StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart", "reranker", "sco
 
 PresetOption = Annotated[PresetName, typer.Option("--preset", help="Sizes and settings; see the README.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the run.  [default: runs/PRESET, with --data runs/PRESET-NAME]")
+    Path | None,
+    typer.Option(
+        "--out", help="Folder of the run.  [default: runs/PRESET, with --data runs/PRESET-NAME; -SEED, if not 0]"
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps …")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw: another seed is another run.")]
 RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
 DataOption = Annotated[
     str | None,
@@ -79,6 +83,7 @@ def run(
     out: OutOption = None,
     device: DeviceOption = "auto",
     ranks: RanksOption = 0,
+    seed: SeedOption = 0,
     data: DataOption = None,
     split: SplitOption = None,
     subset: SubsetOption = None,
@@ -97,7 +102,7 @@ def run(
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
     with own_parts(parts) as block:
-        run_stages(preset.value, out, device, ranks, ("tokenizer", "vqgan", "bart"), pictures, block)
+        run_stages(preset.value, out, device, ranks, seed, ("tokenizer", "vqgan", "bart"), pictures, block)
 
 
 @app.command(epilog="Example: minidalle train vqgan --preset tiny --out runs/mine")
@@ -107,6 +112,7 @@ def train(
     out: OutOption = None,
     device: DeviceOption = "auto",
     ranks: RanksOption = 0,
+    seed: SeedOption = 0,
     data: DataOption = None,
     split: SplitOption = None,
     subset: SubsetOption = None,
@@ -119,7 +125,7 @@ def train(
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, (stage.value,), pictures)
+    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures)
 
 
 @app.command(

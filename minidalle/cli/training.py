@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,19 +72,22 @@ def run_stages(
     out: Path | None,
     device: str,
     ranks: int,
+    seed: int,
     stages: tuple[str, ...],
     data: DataConfig | None,
     block: Block = nullcontext,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    folder = out or Path("runs") / (preset if data is None else f"{preset}-{short_name(data.source)}")
+    name = "-".join([preset, *([short_name(data.source)] if data else []), *([str(seed)] if seed else [])])
+    folder, settings = out or Path("runs") / name, PRESETS[preset]
+    settings = replace(settings, training=replace(settings.training, seed=seed))
     console = Console()
     watcher = Watcher(console)
     say = partial(console.print, markup=False)  # a file's name may look like markup
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data, block)
+            report = run(settings, folder, device, ranks, stages, watcher, say, data, block)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -23,11 +23,12 @@ def load_keywords(path: Path = KEYWORDS) -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def filler_words(most: int = 5000) -> tuple[str, ...]:
-    """Common English words that say nothing about any picture here: the most frequent ones of Wikipedia, without
-    those that are in a role's name or among its keywords. The list is the library wordninja's.
+    """Common English words that say next to nothing about pictures: the most frequent ones of Wikipedia, without those
+    of a role that has keywords: in its name or among them. The list is the library wordninja's.
     """
     listed = distribution("wordninja").locate_file("wordninja/wordninja_words.txt.gz")  # the most frequent word first
-    said = {word for role, words in load_keywords().items() for word in re.findall(r"\w+", " ".join([role, *words]))}
+    known = " ".join(" ".join([role, *words]) for role, words in load_keywords().items())
+    said = set(re.findall(r"\w+", known.lower()))
     with gzip.open(str(listed), "rt", encoding="utf-8") as words:
         frequent = words.read().split()[:most]
     return tuple(word for word in frequent if word.isalpha() and word not in said)

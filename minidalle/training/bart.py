@@ -1,5 +1,7 @@
 """How the BART is trained: each image token from the caption and the tokens before it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -96,6 +98,7 @@ class BartStage:
             config.draft_steps,
             "0 for a BART without a draft",
         )
+        require(not (config.calibrate and bart.config.tied), "calibrate", True, "False for a tied BART")
         self.objective = ranks.share(BartObjective(bart), unused=drafts)
         self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
         self.average = Average(bart, config.average)
@@ -198,24 +201,35 @@ class BartStage:
 
 
 @torch.no_grad()
-def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, batch_size: int = 128) -> Tensor:
+def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray) -> Tensor:
     """How surprised a BART is by whole pictures: the negative log-likelihood of each row's image tokens.
 
     Args:
         bart: in eval mode.
         tokens: the data set.
         rows: int64 [M], which of its rows.
-        batch_size: how many at a time.
 
     Returns:
         float [M], in nats per picture; divide by N for nats per token.
     """
-    device, surprise = next(bart.parameters()).device, [torch.zeros(0)]  # a rank may have no rows of a small split
+    surprise = [torch.zeros(0)]  # a rank may have no rows of a small split
+    for logits, image in row_logits(bart, tokens, rows):
+        surprise.append(F.cross_entropy(logits.transpose(1, 2), image, reduction="none").sum(1).cpu())
+    return torch.cat(surprise)
+
+
+def row_logits(
+    bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, batch_size: int = 128
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What a BART predicts for some rows from their captions and true tokens, batch by batch.
+
+    Gives:
+        logits, float [B, N, V], and the image tokens, long [B, N].
+    """
+    device = next(bart.parameters()).device
     for start in range(0, len(rows), batch_size):
         part = torch.from_numpy(rows[start : start + batch_size])
         mask = tokens.text_mask[part]
         longest = int(mask.sum(1).max())
         text, mask, image = (x.to(device) for x in (tokens.text[part, :longest], mask[:, :longest], tokens.image[part]))
-        logits = bart(text, mask, shift_right(image, bart.config.start_token))
-        surprise.append(F.cross_entropy(logits.float().transpose(1, 2), image, reduction="none").sum(1).cpu())
-    return torch.cat(surprise)
+        yield bart(text, mask, shift_right(image, bart.config.start_token)).float(), image

@@ -96,6 +96,7 @@ class BartTraining(StageConfig):
     draft learn alone, which is several times as fast; after them its mean colors count `draft_weight`. After them,
     too, `reword` is the share of captions said in other words, where the data set knows some: pictures are learned
     by heart sooner from one caption each, and the decoder then learns not to trust what was learned by heart.
+    `calibrate`: the finished model's logits are divided by the temperature at which `dev` is likeliest.
     """
 
     caption_dropout: float = 0.1
@@ -104,6 +105,7 @@ class BartTraining(StageConfig):
     reword: float = 0.0
     draft_weight: float = 1.0
     draft_steps: int = 0
+    calibrate: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

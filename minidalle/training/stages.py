@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from minidalle.bart import Bart, BartConfig
-from minidalle.checkpoint import load_model, save_model
+from minidalle.checkpoint import load_model, save_json, save_model
 from minidalle.clip import Clip, ClipConfig, Judge
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.tokens import tokenize
@@ -15,6 +15,7 @@ from minidalle.pipeline import TextToImage
 from minidalle.runtime import stream_seed
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training.bart import BartStage
+from minidalle.training.calibration import calibrate
 from minidalle.training.clip import ClipStage
 from minidalle.training.config import ClipTraining, TrainingConfig
 from minidalle.training.distributed import Ranks
@@ -98,6 +99,9 @@ def train_bart(
     stage = BartStage(training.bart, bart, pictures, tokens, codec, training.seed, ranks)
     train(stage, training.bart, folder / "training" / "bart", ranks, watch)
     if ranks.first:
+        if training.bart.calibrate and len(dev := pictures.rows("dev")):
+            found = calibrate(stage.average.model, tokens, dev)
+            save_json(folder / "training" / "bart" / "calibration.json", found._asdict())
         save_model(folder / "bart.safetensors", stage.average.model, config)
 
 

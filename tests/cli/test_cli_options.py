@@ -11,6 +11,7 @@ REFUSED = {
     ("run", "--presset", "cpu"): "--presset",
     ("run", "--device", "tpu"): "device='tpu': expected auto or one of",
     ("run", "--ranks", "-1"): "'--ranks'",
+    ("run", "--seed", "-1"): "'--seed'",
     ("train", "gan"): "'gan' is not one of 'tokenizer', 'vqgan', 'bart'",
     ("generate",): "CAPTION",
     ("generate", " "): "CAPTION=' ': expected some words",

@@ -82,6 +82,15 @@ def test_other_settings_do_not_touch_a_run(place: Path, run: Path) -> None:
     assert re.fullmatch(r"minidalle: \S+ holds a run with other settings \(.*\): choose another --out.*\n", done.stderr)
 
 
+def test_another_seed_is_another_run(place: Path, run: Path) -> None:
+    done = minidalle_command("train", "tokenizer", "--preset", "tiny", "--seed", "1", folder=place)
+    assert done.returncode == 0, done.stderr
+    noted = json.loads((place / "runs" / "tiny-1" / "run.json").read_text(encoding="utf-8"))
+    assert noted["preset"]["training"]["seed"] == 1
+    done = minidalle_command("train", "vqgan", "--preset", "tiny", "--seed", "1", "--out", run, folder=place)
+    assert (done.returncode, "training.seed: 0 → 1" in done.stderr) == (2, True)
+
+
 def minidalle_ranks(run: Path) -> int:
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["preset"]["training"]["ranks"]
 

@@ -208,7 +208,7 @@ def test_some_captions_are_said_in_other_words() -> None:
     was, _ = plain._text(3, rows)
     assert torch.equal(stage._text(2, rows)[0], was)  # while the draft learns alone, captions stay
     changed = (text != was).any(dim=1)
-    assert changed.float().mean().item() == pytest.approx(0.5 * 7 / 8, abs=0.06)  # one in eight stays by chance
+    assert changed.float().mean().item() == pytest.approx(0.5 * 0.93, abs=0.06)  # a few stay by chance
     assert torch.equal(was, plain.tokens.text[rows])
     said = [stage.codec.tokenizer.decode(ids[real].tolist()) for ids, real in zip(text, mask, strict=True)]
     assert any("tile" in caption or "box" in caption for caption in said)

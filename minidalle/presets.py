@@ -114,7 +114,7 @@ SHIPPED = replace(
     training=replace(
         CPU.training,
         vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),
-        bart=replace(CPU.training.bart, steps=8500, draft_steps=4000, hold=0.65, average=0.999, weight_decay=0.01,
+        bart=replace(CPU.training.bart, steps=7000, draft_steps=4000, hold=0.65, average=0.999, weight_decay=0.01,
                      thin_toned=True, checkpoint_every=500),
     ),
 )  # fmt: skip

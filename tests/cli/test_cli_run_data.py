@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import pytest
 from PIL import Image, ImageDraw
 
@@ -151,6 +153,22 @@ def test_twelve_pictures_are_enough(ranks: int, tmp_path: Path) -> None:
     draw_shapes(tmp_path / "few", 13)
     with pytest.raises(InvalidValue, match=r"data: 12 pictures of \S+ \(\w+\) → 13 pictures"):
         run_all(short(TINY), tmp_path / "run", "cpu", ranks, data=data)
+
+
+def test_a_real_folder(tmp_path: Path) -> None:
+    """The icons of matplotlib's toolbar, in two sizes, with transparency; their names are the captions."""
+    icons = sorted((Path(matplotlib.get_data_path()) / "images").glob("*.png"))
+    assert len(icons) > 15
+    for icon in icons:
+        shutil.copy(icon, tmp_path)
+        (tmp_path / icon.name).with_suffix(".txt").write_text(icon.stem.replace("_", " "))
+    report = run_all(short(TINY), tmp_path / "run", "cpu", 1, data=DataConfig(str(tmp_path)))
+    assert report is not None
+    pictures = open_pictures(data_of(tmp_path / "run"), 16)
+    assert len(pictures) == len(icons)
+    assert "zoom to rect large" in pictures.captions
+    assert all(picture.min() < 100 and (picture == 255).mean() > 0.2 for picture in pictures.pictures)  # on white
+    assert not (tmp_path / "run" / "skipped.csv").exists()
 
 
 def test_too_few_pictures_for_the_codebook_are_counted(tmp_path: Path) -> None:

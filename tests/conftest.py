@@ -14,13 +14,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Pictures are rendered once per session into a folder of the tests' own, which subprocesses share.
+def own_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Pictures are rendered once per session into a folder of the tests' own, which subprocesses and workers share.
 
     `MINIDALLE_CACHE` in the environment is left as it is: rendering is then done once for all sessions.
     """
     given = os.environ.get("MINIDALLE_CACHE")
-    os.environ["MINIDALLE_CACHE"] = given or str(tmp_path_factory.mktemp("cache"))
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if hasattr(request.config, "workerinput") else base  # the workers' folders lie in one
+    os.environ["MINIDALLE_CACHE"] = given or str(base / "cache")
     yield
     if given is None:
         del os.environ["MINIDALLE_CACHE"]

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -83,13 +86,26 @@ def _on_all_cores(chunks: list[Sequence[Drawing]], size: int) -> Iterator[list[n
     if workers > 1 and not multiprocessing.current_process().daemon:  # a daemon may have no children
         try:
             with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-                for result in pool.map(render, chunks):
+                with _blank_main():
+                    results = pool.map(render, chunks)  # starts the workers
+                for result in results:
                     yield result
                     done += 1
                 return
-        except BrokenProcessPool:  # workers import the main script; one without a __main__ guard cannot be
+        except BrokenProcessPool:  # out of memory, perhaps: one process may still do it
             pass
     yield from map(render, chunks[done:])
+
+
+@contextmanager
+def _blank_main() -> Iterator[None]:
+    """Processes that are started in this block do not run the main script again, which may have no `__main__` guard."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _read(path: Path, rows: int, size: int) -> Rendered | None:

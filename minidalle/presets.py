@@ -103,7 +103,7 @@ CPU = replace(
         bart=replace(BASELINE.training.bart, steps=3200, draft_steps=2000, hold=0.7, token_noise=0.24, reword=0.4,
                      style_dropout=0.25, average=0.995, calibrate=True, checkpoint_every=400),
     ),
-    sampling=SamplingConfig(temperature=0.3, guidance=2.5),
+    sampling=SamplingConfig(temperature=0.25, guidance=2.5),
 )  # fmt: skip
 """A laptop: two cores and a quarter of an hour."""
 

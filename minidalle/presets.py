@@ -117,6 +117,7 @@ SHIPPED = replace(
         bart=replace(CPU.training.bart, steps=7000, draft_steps=4000, hold=0.65, average=0.999, weight_decay=0.01,
                      thin_toned=True, checkpoint_every=500),
     ),
+    sampling=SamplingConfig(temperature=0.4, guidance=4.0),
 )  # fmt: skip
 """The weights in `minidalle/weights`: two cores and some two hours."""
 

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from minidalle.checkpoint import atomic_write
-from minidalle.course.apart import check_apart
-from minidalle.course.check import unknown
-from minidalle.course.course_file import find_course, suggestion
-from minidalle.course.display import RIGHT, WRONG, as_text, verdict
+from minidalle.course.building.course_file import find_course, suggestion
+from minidalle.course.checking.answer import unknown
+from minidalle.course.checking.apart import check_apart
+from minidalle.course.checking.display import RIGHT, WRONG, as_text, verdict
+from minidalle.course.checking.report import Report
 from minidalle.course.notebook_code import Asked, asked_checks, definitions, read_cells
 from minidalle.course.progress import read, remember, tried
-from minidalle.course.report import Report
 from minidalle.course.submission import notebooks
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises import Exercise

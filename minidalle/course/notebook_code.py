@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minidalle.course.shown import cut
+from minidalle.course.checking.shown import cut
 from minidalle.errors import InvalidValue, require
 
 SIMPLE = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp,

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal
 
-from minidalle.course.check import examine
+from minidalle.course.checking.answer import examine
 from minidalle.course.code_names import reached, written
 from minidalle.course.submission import read_functions
 from minidalle.course.swap import use

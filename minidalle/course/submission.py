@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from minidalle.course.checking.faults import fault, in_words
+from minidalle.course.checking.limits import quiet
 from minidalle.course.code_names import global_names
-from minidalle.course.faults import fault, in_words
-from minidalle.course.limits import quiet
 from minidalle.course.notebook_code import Cell, Definitions, definitions, read_cells
 from minidalle.errors import require
 from minidalle.exercises.exercise import Function

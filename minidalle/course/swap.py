@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakSet
 
+from minidalle.course.building.course_file import suggestion
 from minidalle.course.code_names import MISSING, is_theirs, written
-from minidalle.course.course_file import suggestion
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Function

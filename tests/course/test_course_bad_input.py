@@ -1,5 +1,6 @@
 """`minidalle check`: every kind of bad input has its own clear line, and costs no other exercise its points."""
 
+import importlib
 import json
 import os
 import shutil
@@ -8,17 +9,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FunctionType
 from xml.etree import ElementTree
 
 import pytest
 
-import minidalle.course.apart as apart
+import minidalle.course.checking.apart as apart
 from minidalle.cli.course import check_files
 from minidalle.course import progress
-from minidalle.course.apart import check_apart
-from minidalle.course.course_file import find_course
+from minidalle.course.building.course_file import find_course
+from minidalle.course.checking.apart import check_apart
+from minidalle.course.checking.report import Report
 from minidalle.course.notebook_code import Asked, asked_checks, read_cells
-from minidalle.course.report import Report
 from minidalle.errors import InvalidValue
 
 TOYS = Path(__file__).with_name("toy_exercises.py")
@@ -293,4 +295,5 @@ def test_the_command(folder: Path) -> None:
 def test_import_order_does_not_matter() -> None:
     code = "import minidalle.course.parts\nfrom minidalle.course import check\nassert check('a.b', 3).points == 0"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert isinstance(importlib.import_module("minidalle.course").check, FunctionType)
     assert apart.EACH > 5

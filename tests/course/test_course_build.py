@@ -17,11 +17,11 @@ from nbgrader.nbgraderformat import MetadataValidator
 from toy_course import COURSE, EXERCISES, HEADER, LESSON, toy, write_lesson
 
 from minidalle import __version__
-from minidalle.course.build import build_lesson, chosen, drift, lesson_folders, strays
-from minidalle.course.course_file import Course
-from minidalle.course.lesson_notebook import lesson_notebook, notebook_bytes
-from minidalle.course.lesson_source import read_lesson
-from minidalle.course.release import ANSWER, STUB
+from minidalle.course.building.build import build_lesson, chosen, drift, lesson_folders, strays
+from minidalle.course.building.course_file import Course
+from minidalle.course.building.lesson_notebook import lesson_notebook, notebook_bytes
+from minidalle.course.building.lesson_source import read_lesson
+from minidalle.course.building.release import ANSWER, STUB
 from minidalle.errors import InvalidValue
 from minidalle.tokenization import bpe
 

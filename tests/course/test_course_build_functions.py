@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minidalle.course.function_source import (
+from minidalle.course.building.function_source import (
     BEGIN,
     END,
     FunctionSource,
@@ -15,7 +15,7 @@ from minidalle.course.function_source import (
     parse_function,
     read_function,
 )
-from minidalle.course.lesson_imports import import_block, imports_of, names_used, split_imports
+from minidalle.course.building.lesson_imports import import_block, imports_of, names_used, split_imports
 from minidalle.errors import InvalidValue
 from minidalle.tokenization import bpe
 

@@ -1,7 +1,6 @@
 """What a check says: line by line, the mistake by name, the smallest failing input, and whose work an answer is."""
 
 import functools
-import importlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,15 +13,15 @@ from torch import Tensor
 from toy_exercises import ADD_UP, MEAN, NOTE_DOWN, SCALE, SQUARE, scale
 
 from minidalle.course import check
-from minidalle.course.check import examine
-from minidalle.course.display import as_html, as_text
-from minidalle.course.report import Report
+from minidalle.course.checking import answer as checking
+from minidalle.course.checking.answer import examine
+from minidalle.course.checking.display import as_html, as_text
+from minidalle.course.checking.report import Report
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.exercises.exercise import Exercise
 from minidalle.tokenization import Tokenizer, bpe
 
-checking = importlib.import_module("minidalle.course.check")
 TOYS = {exercise.id: exercise for exercise in (ADD_UP, SCALE, SQUARE, NOTE_DOWN, MEAN)}
 
 

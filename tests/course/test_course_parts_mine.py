@@ -7,7 +7,7 @@ import pytest
 from own_functions import functions_of, solved
 
 from minidalle.course import parts
-from minidalle.course.check import check
+from minidalle.course.checking.answer import check
 from minidalle.course.parts import mine, use
 from minidalle.exercises import EXERCISES
 from minidalle.tokenization import bpe

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minidalle import __version__
-from minidalle.course.course_file import Course, suggestion
-from minidalle.course.exercise_cells import (
+from minidalle.course.building.course_file import Course, suggestion
+from minidalle.course.building.exercise_cells import (
     INSTRUCTOR,
     ROLES,
     NotebookCell,
@@ -19,9 +19,9 @@ from minidalle.course.exercise_cells import (
     reference_cell,
     written_cells,
 )
-from minidalle.course.function_source import FunctionSource, marked, read_function
-from minidalle.course.lesson_imports import Import, import_block, imports_of, names_bound, split_imports
-from minidalle.course.lesson_source import Cell, Lesson, options
+from minidalle.course.building.function_source import FunctionSource, marked, read_function
+from minidalle.course.building.lesson_imports import Import, import_block, imports_of, names_bound, split_imports
+from minidalle.course.building.lesson_source import Cell, Lesson, options
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises import Exercise
 

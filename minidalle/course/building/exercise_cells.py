@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minidalle.course.function_source import FunctionSource, marked, parse_function
-from minidalle.course.lesson_source import Cell, parts
+from minidalle.course.building.function_source import FunctionSource, marked, parse_function
+from minidalle.course.building.lesson_source import Cell, parts
 from minidalle.errors import require
 from minidalle.exercises import Exercise
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from minidalle.course.compare import difference, same
-from minidalle.course.faults import in_words
-from minidalle.course.findings import Failing
-from minidalle.course.judged_lines import WEIGHTS, judged_lines, right
-from minidalle.course.kinds import Kind, union
-from minidalle.course.observe import Observation, observe
-from minidalle.course.report import Report
-from minidalle.course.shown import cut, short
+from minidalle.course.checking.compare import difference, same
+from minidalle.course.checking.faults import in_words
+from minidalle.course.checking.findings import Failing
+from minidalle.course.checking.judged_lines import WEIGHTS, judged_lines, right
+from minidalle.course.checking.kinds import Kind, union
+from minidalle.course.checking.observe import Observation, observe
+from minidalle.course.checking.report import Report
+from minidalle.course.checking.shown import cut, short
 from minidalle.exercises.exercise import Case, Exercise, mistake
 
 

@@ -1,18 +1,16 @@
 """`check`: an answer is looked at, run on its exercise's cases, judged, and the try remembered."""
 
 import difflib
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 from minidalle.course import progress
-from minidalle.course.judge import judge
-from minidalle.course.observe import SECONDS, observe, parameters
+from minidalle.course.checking.judge import judge
+from minidalle.course.checking.observe import SECONDS, observe, parameters
+from minidalle.course.checking.report import Report, refused
+from minidalle.course.checking.shown import short
 from minidalle.course.own_work import borrowed, lent, tripwire
-from minidalle.course.report import Report, refused
-from minidalle.course.shown import short
 from minidalle.course.swap import use
 from minidalle.errors import require
 from minidalle.exercises.catalogue import EXERCISES
@@ -54,7 +52,7 @@ def unknown(id: object, exercises: Mapping[str, Exercise], points: float | None 
 
 def known_exercises() -> dict[str, Exercise]:
     """The exercises of the course that the working directory belongs to."""
-    from minidalle.course.course_file import find_course
+    from minidalle.course.building.course_file import find_course
 
     return find_course(Path.cwd()).exercises
 
@@ -113,12 +111,3 @@ def _nearest(id: object, exercises: Mapping[str, Exercise]) -> str:
     near = near or [names[name] for name in difflib.get_close_matches(str(id).rpartition(".")[2], names, n=3)]
     found = " or ".join(f'"{key}"' for key in near)
     return f"there is no {id!r}" + (f": did you mean {found}?" if found else "")
-
-
-class _Callable(ModuleType):
-    """`from minidalle.course import check` gives the function, or this module, if it came first; call either."""
-
-    __call__ = staticmethod(check)
-
-
-sys.modules[__name__].__class__ = _Callable

@@ -64,6 +64,6 @@ def credit(parts: Collection[str], called: Collection[str]) -> str:
     yours = [exercise.name for key, exercise in EXERCISES.items() if key in called and key in parts]
     others = [exercise.name for key, exercise in EXERCISES.items() if key in called and key not in parts]
     spare = [exercise.name for key, exercise in EXERCISES.items() if key not in called and key in parts]
-    lists = {"Yours": yours, "The reference's": others, "Also yours, but not needed here": spare}
+    lists = {"Yours": yours, "The package's": others, "Also yours, but not needed here": spare}
     words = [f"{whose}: {', '.join(names)}." for whose, names in lists.items() if names]
-    return " ".join([f"Drawn by {len(yours)} of yours, {len(others)} of the reference.", *words])
+    return " ".join([f"Drawn by {len(yours)} of yours, {len(others)} of the package's.", *words])

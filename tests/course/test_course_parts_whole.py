@@ -100,11 +100,11 @@ def test_who_took_part_is_who_was_called() -> None:
     names = ("text_to_bytes", "merge_pair", "encode", "pad_batch")
     assert called == {f"tokenization.{name}" for name in names}
     assert credit(own, called) == (
-        "Drawn by 1 of yours, 3 of the reference. Yours: pad_batch. "
-        "The reference's: text_to_bytes, merge_pair, encode. Also yours, but not needed here: decode."
+        "Drawn by 1 of yours, 3 of the package's. Yours: pad_batch. "
+        "The package's: text_to_bytes, merge_pair, encode. Also yours, but not needed here: decode."
     )
-    assert credit(called, called) == f"Drawn by 4 of yours, 0 of the reference. Yours: {', '.join(names)}."
-    assert credit((), called).startswith("Drawn by 0 of yours, 4 of the reference. The reference's: text_to_bytes,")
+    assert credit(called, called) == f"Drawn by 4 of yours, 0 of the package's. Yours: {', '.join(names)}."
+    assert credit((), called).startswith("Drawn by 0 of yours, 4 of the package's. The package's: text_to_bytes,")
 
 
 def test_a_function_that_only_another_one_calls_is_noted_too(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         pass
     said = capsys.readouterr().out.splitlines()
     assert re.match(r"Left out: answers\.py: .*line 1: .*nowhere", said[1])
-    assert said[2] == "The reference stands in for decode, which is not written yet."
-    assert said[3] == "Drawn by 0 of yours, 0 of the reference."
+    assert said[2] == "The package's function stands in for decode (not written yet)."
+    assert said[3] == "Drawn by 0 of yours, 0 of the package's."
 
 
 NOTE = "    import os\n    open(os.path.join(os.environ['CALLED'], f'{os.getpid()}'), 'a').close()\n"
@@ -190,7 +190,7 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
     said = command("run", "--preset", "tiny", "--ranks", 2, "--parts", mine)
     names = [exercise.name for exercise in EXERCISES.values() if exercise.name != "decode"]
     assert said.splitlines()[-1] == (
-        f"Drawn by {len(names)} of yours, 0 of the reference. Yours: {', '.join(names)}. "
+        f"Drawn by {len(names)} of yours, 0 of the package's. Yours: {', '.join(names)}. "
         "Also yours, but not needed here: decode."
     )
     assert len(list(called.iterdir())) == 2  # rank 0, and the other one that trained the BART
@@ -200,6 +200,6 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
     asked = ("generate", "red apple", "--run", "runs/tiny", "--out")
     command(*asked, "reference.png")
     said = command(*asked, "mine.png", "--parts", mine)
-    assert "Drawn by 4 of yours, 0 of the reference. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
+    assert "Drawn by 4 of yours, 0 of the package's. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
     assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "reference.png").read_bytes()
     assert not (tmp_path / "home").exists()  # no try is remembered

@@ -1,15 +1,18 @@
 """`check`: an answer is looked at, run on its exercise's cases, judged, and the try remembered."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from minidalle.course import progress
+from minidalle.course.cell_notes import notes_here
+from minidalle.course.checking.findings import RUNS
 from minidalle.course.checking.judge import judge
-from minidalle.course.checking.observe import SECONDS, observe, parameters
+from minidalle.course.checking.observe import SECONDS, Observation, observe, parameters
 from minidalle.course.checking.report import Report, refused
 from minidalle.course.checking.shown import short
+from minidalle.course.checking.stub import has_own_code
 from minidalle.course.own_work import borrowed, lent, tripwire
 from minidalle.course.swap import use
 from minidalle.errors import require
@@ -34,15 +37,13 @@ def check(id: str, function: object, points: float | None = None, seed: int = 0)
     Raises:
         InvalidValue: points is negative, or the course's course.toml cannot be used.
     """
-    from minidalle.course.submission import not_read
-
     exercises = known_exercises()
     if id not in exercises:
         return unknown(id, exercises, points)
     with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # also inside a block of one's own
         report = examine(exercises[id], function, points, seed, exercises)
-    report = replace(report, notes=(*report.notes, *not_read(function)))
-    return progress.remember(exercises[id], report)
+    notes = notes_here(function, exercises[id].reference)
+    return progress.remember(exercises[id], replace(report, notes=(*notes, *report.notes)))
 
 
 def unknown(id: object, exercises: Mapping[str, Exercise], points: float | None = None) -> Report:
@@ -86,14 +87,22 @@ def examine(
     if fallen:
         return refused(exercise.id, out_of, fallen[0])
     report = judge(exercise, own, parameters(function), points, seed)
+    if report.unfinished and has_own_code(function, exercise.reference):
+        return refused(exercise.id, out_of, _stub_line(own), RUNS)
     return replace(report, notes=(*report.notes, *_lent_note([f"`{name}`" for name in used])))
+
+
+def _stub_line(own: Sequence[Observation]) -> str:
+    error = next(one.error for one in own if one.error and one.error["unwritten"])
+    line = error["line"].partition("#")[0].strip() or error["type"]
+    return f"`{line}` is still there, in line {error['number']} of {error['place']}: delete that line"
 
 
 def _lent_note(names: list[str]) -> list[str]:
     if not names:
         return []
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return [f"While this was checked, {listed} {'was' if len(names) == 1 else 'were'} the course's."]
+    return [f"While this was checked, {listed} {'was' if len(names) == 1 else 'were'} the package's."]
 
 
 def _no_function(exercise: Exercise, value: object) -> str:

@@ -115,8 +115,9 @@ def _read(answers: Path) -> Iterator[dict[str, Any]]:
 def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
     """The other process: run the definitions, then check one after the other."""
     from minidalle.course.building.course_file import find_course
+    from minidalle.course.cell_notes import notes_on_names
     from minidalle.course.checking.answer import examine
-    from minidalle.course.submission import lost_notes, run_definitions
+    from minidalle.course.submission import run_definitions
 
     _limit_memory()
     sys.path.append(str(path.parent))  # modules beside a notebook; at the end, for they may be named as Python's own
@@ -130,7 +131,8 @@ def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
             if one.name in vars(module):
                 answer = vars(module)[one.name]
                 report = examine(exercises[one.id], answer, one.points, one.seed, exercises)
-                report = replace(report, notes=(*report.notes, *lost_notes(answer, found.lost)))
+                notes = notes_on_names(answer, found, exercises[one.id].reference)
+                report = replace(report, notes=(*report.notes, *notes))
             else:
                 report = _missing(one, exercises[one.id], cells, found, failed)
             print(json.dumps(report.as_plain()), file=file, flush=True)

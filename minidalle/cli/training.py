@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,7 @@ def run_stages(
     stages: tuple[str, ...],
     data: DataConfig | None,
     block: Block = nullcontext,
+    parts: Sequence[str] = (),
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     folder = out or Path("runs") / (preset if data is None else f"{preset}-{short_name(data.source)}")
@@ -83,7 +85,7 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data, block)
+            report = run(PRESETS[preset], folder, device, ranks, stages, watcher, say, data, block, parts)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -68,6 +68,14 @@ def test_the_body_is_marked_with_its_comments() -> None:
     assert "after it" not in lines[-1]
 
 
+def test_what_is_too_wide_for_a_notebook_is_told() -> None:
+    wide = SAMPLE.replace("    And more.\n", f"    And {'m' * 100}ore.\n")
+    with pytest.raises(InvalidValue, match=r"line='walk: And m+…, 112 wide': expected at most 106 characters"):
+        marked(sample(wide))
+    assert marked(sample(wide), docstring="first line")  # it is not shown
+    assert marked(sample(SAMPLE.replace("# the last one", f"# the {'l' * 100}ast one")))  # nor is the body
+
+
 def test_docstrings() -> None:
     head = 'walk(rows: list[Row], deep: bool = DEEP) -> Result:\n    """Say what."""\n    ### BEGIN'
     assert head in marked(sample(), docstring="first line")

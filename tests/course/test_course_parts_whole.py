@@ -1,5 +1,6 @@
 """Functions of others in the whole pipeline: they are reached, draw the same, and are named; in every process."""
 
+import json
 import os
 import re
 import subprocess
@@ -135,11 +136,12 @@ def test_what_other_ranks_read_is_what_was_read_first(tmp_path: Path, capsys: py
     folder = tmp_path / "mine"
     folder.mkdir()
     functions_of(solved({"decode": ""}), folder)
-    with own_parts(folder) as block:
+    with own_parts(folder) as (block, ids):
         (folder / "answers.py").write_text("def encode(text, vocab, ranks):\n    raise SystemExit\n")
         with block():
             assert bpe.encode("", {}, {}) == []
             assert bpe.encode.__module__.startswith("submission_")
+    assert ids == tuple(key for key in EXERCISES if key != "tokenization.decode")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Running the code in {folder}: it is yours, and can do all that you can."
     assert said[-1].startswith("Drawn by ")
@@ -193,6 +195,10 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
         f"Drawn by {len(names)} of yours, 0 of the package's. Yours: {', '.join(names)}. "
         "Also yours, but not needed here: decode."
     )
+    parts = [f"tokenization.{name}" for name in [*names, "decode"] if name in source]
+    assert sorted(json.loads((tmp_path / "runs/tiny/run.json").read_text())["parts"]) == sorted(parts)
+    report = (tmp_path / "runs/tiny/report.html").read_text(encoding="utf-8")
+    assert "a student's own took part for tokenization.text_to_bytes, " in report
     assert len(list(called.iterdir())) == 2  # rank 0, and the other one that trained the BART
     command("train", "tokenizer", "--preset", "tiny", "--out", "reference")
     learned = [tmp_path / run / "tokenizer" / "tokenizer.json" for run in ("runs/tiny", "reference")]

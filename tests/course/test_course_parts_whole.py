@@ -14,16 +14,19 @@ import torch
 from exercises.entry_points import ENTRIES, shown
 from house_rules import EXERCISES as NAMES
 from own_functions import functions_of, solved
+from PIL import Image
 
 from minidalle.bart import Bart
+from minidalle.cli.drawing import draw_captions
 from minidalle.cli.own_parts import credit, own_parts
 from minidalle.course.parts import noted, use, use_from
 from minidalle.course.swap import standing
+from minidalle.data import DataConfig
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
-from minidalle.run import _in_block
+from minidalle.run import _in_block, run
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, bpe
 from minidalle.training.distributed import Ranks, launch
@@ -174,13 +177,14 @@ NOTE = "    import os\n    open(os.path.join(os.environ['CALLED'], f'{os.getpid(
 
 @pytest.mark.slow
 def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
-    """`minidalle run --ranks 2 --parts`, then `generate --parts`; the tokenizer and the picture are the reference's."""
+    """`minidalle run --ranks 2 --parts` on a few pictures, then `generate --parts`; all is as with the package's."""
     mine, called = tmp_path / "mine", tmp_path / "called"
     mine.mkdir()
     called.mkdir()
     source = solved()
     at = source.index("    ids = []\n    for word in split_words(text)")  # the first line of encode's body
     functions_of(source[:at] + NOTE + source[at:], mine)
+    few_pictures(tmp_path / "pictures")
     environment = {**os.environ, "CALLED": str(called), "MINIDALLE_HOME": str(tmp_path / "home")}
 
     def command(*arguments: object) -> str:
@@ -189,23 +193,31 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    said = command("run", "--preset", "tiny", "--ranks", 2, "--parts", mine)
+    folder = tmp_path / "run"
+    said = command("run", "--preset", "tiny", "--data", "pictures", "--out", folder, "--ranks", 2, "--parts", mine)
     names = [exercise.name for exercise in EXERCISES.values() if exercise.name != "decode"]
     assert said.splitlines()[-1] == (
         f"Drawn by {len(names)} of yours, 0 of the package's. Yours: {', '.join(names)}. "
         "Also yours, but not needed here: decode."
     )
-    parts = [f"tokenization.{name}" for name in [*names, "decode"] if name in source]
-    assert sorted(json.loads((tmp_path / "runs/tiny/run.json").read_text())["parts"]) == sorted(parts)
-    report = (tmp_path / "runs/tiny/report.html").read_text(encoding="utf-8")
-    assert "a student's own took part for tokenization.text_to_bytes, " in report
+    assert json.loads((folder / "run.json").read_text())["parts"] == list(EXERCISES)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"a student's own took part for {', '.join(EXERCISES)}." in report
     assert len(list(called.iterdir())) == 2  # rank 0, and the other one that trained the BART
-    command("train", "tokenizer", "--preset", "tiny", "--out", "reference")
-    learned = [tmp_path / run / "tokenizer" / "tokenizer.json" for run in ("runs/tiny", "reference")]
+    run(TINY, tmp_path / "plain", stages=("tokenizer",), data=DataConfig(str(tmp_path / "pictures")))
+    learned = [tmp_path / run / "tokenizer" / "tokenizer.json" for run in ("run", "plain")]
     assert learned[0].read_bytes() == learned[1].read_bytes()
-    asked = ("generate", "red apple", "--run", "runs/tiny", "--out")
-    command(*asked, "reference.png")
-    said = command(*asked, "mine.png", "--parts", mine)
+    assert "parts" not in json.loads((tmp_path / "plain" / "run.json").read_text())
+    said = command("generate", "square of color 7", "--run", folder, "--out", "mine.png", "--parts", mine)
     assert "Drawn by 4 of yours, 0 of the package's. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
-    assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "reference.png").read_bytes()
+    draw_captions(["square of color 7"], 1, {}, 0, 1, folder, tmp_path / "plain.png", "cpu")
+    assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
     assert not (tmp_path / "home").exists()  # no try is remembered
+
+
+def few_pictures(folder: Path) -> None:
+    """Squares of thirty colors, with captions beside them."""
+    folder.mkdir()
+    for number in range(30):
+        Image.new("RGB", (16, 16), (8 * number, 255 - 8 * number, 80)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"square of color {number}")

@@ -18,9 +18,8 @@ def cells_so_far() -> list[Cell]:
     return [Cell(f"In [{number}]", text) for number, text in enumerate(ran) if text]
 
 
-def notes_here(function: object, reference: Function) -> list[str]:
-    """All that this notebook's cells tell of an answer; nothing elsewhere."""
-    cells = cells_so_far()
+def cell_notes(function: object, cells: Sequence[Cell], reference: Function) -> list[str]:
+    """All that these cells tell of an answer."""
     return [*newer_try(function, cells), *notes_on_names(function, definitions(cells), reference)]
 
 

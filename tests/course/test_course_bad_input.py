@@ -115,6 +115,7 @@ BAD = {
                  "runs: NameError: name 'start' is not defined, in line 2 of not_read: `return sum(numbers, start)`"),
     "read_too": ("begin = 0\ndef NAME(numbers):\n    return sum(numbers, begin)", "✓"),
     "beside": ("import colorsys, json, beside_it\ndef NAME(numbers): return beside_it.total(numbers)", "✓"),
+    "older": ("def NAME(numbers):\n    return sum(numbers)", "✓"),
     "right_too": ("def NAME(numbers):\n    return sum(numbers)", "✓"),
 }  # fmt: skip
 
@@ -128,7 +129,8 @@ def bad_reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     (course / "beside_it.py").write_text("def total(numbers): return sum(numbers)\n", encoding="utf-8")
     for name in ("json", "colorsys"):  # one that is loaded by then, and one that is not
         (course / f"{name}.py").write_text("raise SystemExit\n", encoding="utf-8")
-    path = write(course / "a.ipynb", [source.replace("NAME", name) for name, (source, _) in BAD.items()])
+    cells = [source.replace("NAME", name) for name, (source, _) in BAD.items()]
+    path = write(course / "a.ipynb", [*cells, "def older(numbers) return 2"])
     asked = [Asked("toy.scale" if "(x, by)" in source else "toy.add_up", name) for name, (source, _) in BAD.items()]
     return dict(zip(BAD, check_apart(path, asked, find_course(course).exercises), strict=True))
 
@@ -150,6 +152,11 @@ def test_what_an_answer_takes_from_around_it_is_said(bad_reports: dict[str, Repo
         bad_reports["read_too"]
         .notes[0]
         .startswith("`begin` is taken from the notebook (code cell 21, line 1: `begin = 0`), not from your function")
+    )
+    (older,) = bad_reports["older"].notes
+    assert older == (
+        f"code cell {len(BAD) + 1} cannot be read: line 1: expected ':': `def older(numbers) return 2`. "
+        "So this is still the `older` from before that cell."
     )
 
 

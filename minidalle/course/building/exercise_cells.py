@@ -68,7 +68,7 @@ def reference_cell(exercise: Exercise, module: str) -> NotebookCell:
 
 def legend_cell(exercises: Sequence[Exercise]) -> list[NotebookCell]:
     """What an exercise's first line says, as far as these exercises have it; no cell without an exercise."""
-    said = ["stars say how hard it is, ★☆☆ to ★★★"]
+    said = ["Stars say how hard it is, ★☆☆ to ★★★"]
     if any(exercise.needs for exercise in exercises):
         said.append(
             "*may call* names functions of earlier exercises that yours may use, and while yours is checked, they are "
@@ -77,7 +77,6 @@ def legend_cell(exercises: Sequence[Exercise]) -> list[NotebookCell]:
     if any(exercise.forbid for exercise in exercises):
         said.append("*not allowed* names what your function must do without, because it would be the answer")
     text = f"**The line above each exercise.** {'; '.join(said)}."
-    text = text.replace("** stars", "** Stars")
     return [new_cell("markdown", "exercise-line", text)] if exercises else []
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from minidalle.course import progress
-from minidalle.course.cell_notes import notes_here
+from minidalle.course.cell_notes import cell_notes, cells_so_far
 from minidalle.course.checking.findings import RUNS
 from minidalle.course.checking.judge import judge
 from minidalle.course.checking.observe import SECONDS, Observation, observe, parameters
@@ -42,7 +42,7 @@ def check(id: str, function: object, points: float | None = None, seed: int = 0)
         return unknown(id, exercises, points)
     with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # also inside a block of one's own
         report = examine(exercises[id], function, points, seed, exercises)
-    notes = notes_here(function, exercises[id].reference)
+    notes = cell_notes(function, cells_so_far(), exercises[id].reference)
     return progress.remember(exercises[id], replace(report, notes=(*notes, *report.notes)))
 
 

@@ -115,7 +115,7 @@ def _read(answers: Path) -> Iterator[dict[str, Any]]:
 def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
     """The other process: run the definitions, then check one after the other."""
     from minidalle.course.building.course_file import find_course
-    from minidalle.course.cell_notes import notes_on_names
+    from minidalle.course.cell_notes import cell_notes
     from minidalle.course.checking.answer import examine
     from minidalle.course.submission import run_definitions
 
@@ -131,7 +131,7 @@ def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
             if one.name in vars(module):
                 answer = vars(module)[one.name]
                 report = examine(exercises[one.id], answer, one.points, one.seed, exercises)
-                notes = notes_on_names(answer, found, exercises[one.id].reference)
+                notes = cell_notes(answer, cells, exercises[one.id].reference)
                 report = replace(report, notes=(*report.notes, *notes))
             else:
                 report = _missing(one, exercises[one.id], cells, found, failed)

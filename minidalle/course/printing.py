@@ -28,7 +28,7 @@ def beginnings(functions: Mapping[str, Function]) -> Iterator[None]:
     """
     inner = {name: inspect.unwrap(function) for name, function in functions.items()}
     names = {id(one.__code__): name for name, one in inner.items() if isinstance(one, FunctionType) and is_theirs(one)}
-    if not names:
+    if not names or sys.stdout is None:  # as on Windows without a console
         yield
         return
     stream: Any = sys.stdout

@@ -208,7 +208,7 @@ def test_a_stub_is_unfinished() -> None:
     def to_fill_in(numbers: list[int]) -> int:
         """As a lesson gives it where only one line is to be written; the first case has no numbers."""
         total = 0
-        for _number in numbers:
+        for number in numbers:  # noqa: B007
             # fill in: total += …
             raise NotImplementedError  # your code here
         return total

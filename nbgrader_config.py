@@ -5,7 +5,7 @@ Students' work and grades are under grading/, which git ignores.
 
 from pathlib import Path
 
-from minidalle.course.release import release_settings
+from minidalle.course.building.release import release_settings
 
 root = Path(__file__).resolve().parent
 grading = root / "grading"

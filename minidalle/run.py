@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -44,6 +44,7 @@ def run(
     say: Say = lambda line: None,
     data: DataConfig | None = None,
     block: Block = nullcontext,
+    parts: Sequence[str] = (),
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -59,6 +60,7 @@ def run(
         say: called with a line about what happens next.
         data: pictures to train on; None for the bundled emoji.
         block: makes the block that the other ranks work in, as when functions are swapped; the caller is in its own.
+        parts: ids of the exercises whose functions are swapped for a student's there, to be noted in `run.json`.
 
     Returns:
         The report's file, or None if not all stages were asked for.
@@ -71,6 +73,7 @@ def run(
     ranks = ranks or preset.training.ranks or ranks_that_pay(device)
     preset = replace(preset, training=replace(preset.training, ranks=ranks))
     data = _claim(folder, preset, data, say)
+    _note_parts(folder, parts)
     start = partial(launch, _in_block, ranks, block)
     source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
@@ -135,6 +138,13 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     save_json(folder / "run.json", {**(noted or settings), "data": new})
     _list_skipped(folder / "skipped.csv", pictures)
     return data
+
+
+def _note_parts(folder: Path, parts: Sequence[str]) -> None:
+    """Add to those noted before: a run that goes on without them was still made with them."""
+    noted = load_json(folder / "run.json")
+    if added := [id for id in parts if id not in noted.get("parts", [])]:
+        save_json(folder / "run.json", {**noted, "parts": [*noted.get("parts", []), *added]})
 
 
 def _refuse(folder: Path, changed: list[str]) -> None:

@@ -101,8 +101,8 @@ def run(
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    with own_parts(parts) as block:
-        run_stages(preset.value, out, device, ranks, seed, ("tokenizer", "vqgan", "bart"), pictures, block)
+    with own_parts(parts) as (block, ids):
+        run_stages(preset.value, out, device, ranks, seed, ("tokenizer", "vqgan", "bart"), pictures, block, ids)
 
 
 @app.command(epilog="Example: minidalle train vqgan --preset tiny --out runs/mine")

@@ -16,8 +16,8 @@ def build_lessons(asked: Sequence[str], check: bool, course_file: Path | None) -
         1 if something differs, else 0.
     """
     require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, 'it: pip install "minidalle[course]"')
-    from minidalle.course import build as building
-    from minidalle.course.course_file import COURSE_FILE, Course, read_course
+    from minidalle.course.building import build as building
+    from minidalle.course.building.course_file import COURSE_FILE, Course, read_course
     from minidalle.exercises import EXERCISES
 
     root = course_file.resolve().parent if course_file else Path.cwd()

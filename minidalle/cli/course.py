@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from minidalle.checkpoint import atomic_write
-from minidalle.course.apart import check_apart
-from minidalle.course.check import unknown
-from minidalle.course.course_file import find_course, suggestion
-from minidalle.course.display import RIGHT, WRONG, as_text, verdict
+from minidalle.course.building.course_file import find_course, suggestion
+from minidalle.course.checking.answer import unknown
+from minidalle.course.checking.apart import check_apart
+from minidalle.course.checking.display import RIGHT, WRONG, as_text, points_in_words, verdict
+from minidalle.course.checking.report import Report
 from minidalle.course.notebook_code import Asked, asked_checks, definitions, read_cells
 from minidalle.course.progress import read, remember, tried
-from minidalle.course.report import Report
 from minidalle.course.submission import notebooks
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises import Exercise
@@ -125,7 +125,7 @@ def _junit(checked: Sequence[Checked]) -> bytes:
             lesson = report.id.rpartition(".")[0]
             case = ElementTree.SubElement(suite, "testcase", classname=lesson, name=report.name)
             if not report.passed:
-                words = f"{verdict(report)}, {report.points:g} of {report.out_of:g} points"
+                words = f"{verdict(report)}, {points_in_words(report)}"
                 ElementTree.SubElement(case, "failure", message=words).text = _xml_text(as_text(report))
         if one.complaint:
             case = ElementTree.SubElement(suite, "testcase", classname="notebook", name=one.path.name)

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_parts(folder: Path | None) -> Iterator["Block"]:
+def own_parts(folder: Path | None) -> Iterator[tuple["Block", tuple[str, ...]]]:
     """Let the functions in a notebook or folder that pass their check stand in the pipeline; nothing without one.
 
-    Gives what other processes need for the same: see `minidalle.run.run`.
+    Gives what makes the same block in other processes, and the ids of these functions' exercises: see
+    `minidalle.run.run`.
 
     Raises:
         InvalidValue: there is nothing to read, or no function with an exercise's name.
     """
     if folder is None:
-        yield nullcontext
+        yield nullcontext, ()
         return
     with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
         copy = _copied(folder, Path(place))
@@ -40,7 +41,7 @@ def own_parts(folder: Path | None) -> Iterator["Block"]:
                 f"functions with an exercise's name, such as {names[0]}")  # fmt: skip
         parts = mine(read.functions)
         with noted(parts) as called:
-            yield partial(use_from, copy, tuple(parts))
+            yield partial(use_from, copy, tuple(parts)), tuple(parts)
         print(credit(parts, called))
 
 
@@ -64,6 +65,6 @@ def credit(parts: Collection[str], called: Collection[str]) -> str:
     yours = [exercise.name for key, exercise in EXERCISES.items() if key in called and key in parts]
     others = [exercise.name for key, exercise in EXERCISES.items() if key in called and key not in parts]
     spare = [exercise.name for key, exercise in EXERCISES.items() if key not in called and key in parts]
-    lists = {"Yours": yours, "The reference's": others, "Also yours, but not needed here": spare}
+    lists = {"Yours": yours, "The package's": others, "Also yours, but not needed here": spare}
     words = [f"{whose}: {', '.join(names)}." for whose, names in lists.items() if names]
-    return " ".join([f"Drawn by {len(yours)} of yours, {len(others)} of the reference.", *words])
+    return " ".join([f"Drawn by {len(yours)} of yours, {len(others)} of the package's.", *words])

@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -76,6 +77,7 @@ def run_stages(
     stages: tuple[str, ...],
     data: DataConfig | None,
     block: Block = nullcontext,
+    parts: Sequence[str] = (),
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     name = "-".join([preset, *([short_name(data.source)] if data else []), *([str(seed)] if seed else [])])
@@ -87,7 +89,7 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(settings, folder, device, ranks, stages, watcher, say, data, block)
+            report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

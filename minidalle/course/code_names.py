@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeGuard
 
-from minidalle.course.faults import NOT_THEIRS
+from minidalle.course.checking.faults import NOT_THEIRS
 from minidalle.exercises.exercise import Function
 
 MISSING = object()

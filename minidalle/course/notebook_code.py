@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minidalle.course.shown import cut
+from minidalle.course.checking.shown import cut
 from minidalle.errors import InvalidValue, require
 
 SIMPLE = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp,
@@ -49,11 +49,13 @@ class Definitions:
 
     Attributes:
         kept: the defining statements, with their cells, in order.
-        lost: name → where a statement that is no definition binds or changes it.
+        assigned: name → where the statement is that binds or changes it, where that is no import, `def` or `class`.
+        lost: those of them whose statement is no definition.
         broken: why a cell cannot be read: place → the error.
     """
 
     kept: list[tuple[Cell, ast.stmt]] = field(default_factory=list)
+    assigned: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -118,15 +120,21 @@ def definitions(cells: Iterable[Cell]) -> Definitions:
             found.broken[cell.place] = str(error)
             continue
         for statement in body:
-            names = set(_bound(statement))
-            if _defines(statement, found.lost.keys()):
-                found.kept.append((cell, statement))
-                for name in names:
-                    found.lost.pop(name, None)
-            else:
-                text = cut(ast.unparse(statement).split("\n")[0], 80)
-                found.lost |= dict.fromkeys(names, f"{cell.place}, line {statement.lineno}: `{text}`")
+            _note(found, cell, statement)
     return found
+
+
+def _note(found: Definitions, cell: Cell, statement: ast.stmt) -> None:
+    """Note one statement, and what the names that it binds are now."""
+    text = cut(ast.unparse(statement).split("\n")[0], 80)
+    bound = dict.fromkeys(_bound(statement), f"{cell.place}, line {statement.lineno}: `{text}`")
+    kept = _defines(statement, found.lost.keys())
+    if kept:
+        found.kept.append((cell, statement))
+    for names, left_alone in ((found.lost, kept), (found.assigned, isinstance(statement, DEFINES))):
+        for name in bound:
+            names.pop(name, None)
+        names |= {} if left_alone else bound
 
 
 def _defines(statement: ast.stmt, lost: Iterable[str]) -> bool:

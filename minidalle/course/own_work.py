@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from minidalle.course.code_names import MISSING, Name, global_names, is_theirs, reached, written
+from minidalle.course.loans import Loan, lend, take_back
 from minidalle.course.swap import use
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Exercise, Function
@@ -94,15 +95,9 @@ def lent(needs: Mapping[str, Function], function: Function) -> Iterator[list[str
         The names that the student's code uses.
     """
     names = global_names(function)
-    places = {id(one.__globals__): one.__globals__ for one in written(function)}
-    before = [(place, name, place.get(name, MISSING)) for place in places.values() for name in needs]
+    loans: list[Loan] = []
     try:
-        for place, name, _ in before:
-            place[name] = needs[name]
+        lend(needs, [one.__globals__ for one in written(function)], loans)
         yield [name for name in needs if name in names]
     finally:
-        for place, name, value in before:
-            if value is MISSING:
-                place.pop(name, None)
-            else:
-                place[name] = value
+        take_back(loans)

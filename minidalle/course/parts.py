@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal
 
-from minidalle.course.check import examine
+from minidalle.course.checking.answer import examine
 from minidalle.course.code_names import reached, written
 from minidalle.course.submission import read_functions
 from minidalle.course.swap import use
@@ -16,6 +16,9 @@ from minidalle.exercises.exercise import Function
 
 Verdict = Literal["passes", "not written yet", "not right yet"]
 
+STAND_IN: tuple[Verdict, ...] = ("not written yet", "not right yet")
+
+_said: list[str] = []  # what the last line said
 _verdicts: dict[tuple[str, frozenset[object]], Verdict] = {}  # id and what a function is made of → its check
 
 
@@ -39,19 +42,24 @@ def mine(namespace: Mapping[str, object]) -> dict[str, Function]:
     }
     with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # what they are compared with
         verdicts = {key: _verdict(key, function) for key, function in own.items()}
-    rest = []
-    for verdict in ("not written yet", "not right yet"):
-        names = [EXERCISES[key].name for key in own if verdicts[key] == verdict]
-        if names:
-            rest.append(f"{_listed(names)}, which {'is' if len(names) == 1 else 'are'} {verdict}")
-    if rest:
-        print(f"The reference stands in for {', and for '.join(rest)}.")
+    _say_what_stands_in(verdicts)
     return {key: function for key, function in own.items() if verdicts[key] == "passes"}
+
+
+def _say_what_stands_in(verdicts: Mapping[str, Verdict]) -> None:
+    """One line; a short one where the same was said before."""
+    waiting = {verdict: [EXERCISES[key].name for key in verdicts if verdicts[key] == verdict] for verdict in STAND_IN}
+    names = [f"{', '.join(names)} ({verdict})" for verdict, names in waiting.items() if names]
+    count = sum(map(len, waiting.values()))
+    before, _said[:] = [*_said], names
+    if names:
+        what = f"the same {count} as before" if names == before and count > 2 else " and ".join(names)
+        print(f"The package's {'function stands' if count == 1 else 'functions stand'} in for {what}.")
 
 
 @contextmanager
 def noted(parts: Mapping[str, Function]) -> Iterator[set[str]]:
-    """Like `use`; gives the ids of the exercises whose functions are called, the reference's among them.
+    """Like `use`; gives the ids of the exercises whose functions are called, the package's among them.
 
     The set grows while the block runs. What other processes call is not noted.
     """
@@ -103,7 +111,3 @@ def _made_of(function: Function) -> Iterator[object]:
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, bool | int | float | str | bytes | None)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

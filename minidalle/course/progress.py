@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minidalle.checkpoint import CheckpointError, save_json
-from minidalle.course.report import Report
+from minidalle.course.checking.report import Report
 from minidalle.exercises.exercise import Exercise
 
 FILE = "progress.json"

@@ -5,6 +5,7 @@ A manifest, `.minidalle.json`, remembers what was copied, by its hash: a file th
 
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from minidalle.errors import InvalidValue, require
 PACKAGE = Path(__file__).resolve().parents[1]
 MANIFEST = ".minidalle.json"
 LESSONS = "lessons"
+PYGMENTS = b'"pygments_lexer": "ipython3"'  # the last line of a built notebook's `language_info`
 
 
 @dataclass
@@ -88,7 +90,7 @@ def _copy(folder: Path, lessons: Path, before: dict[str, str]) -> Copied:
     try:
         for path in _files(lessons):
             name = path.relative_to(lessons).as_posix()
-            content, target = path.read_bytes(), folder / name
+            content, target = _for_this_python(path), folder / name
             there = _hash(target.read_bytes()) if target.is_file() else None
             if there == _hash(content):
                 done.same += 1
@@ -136,6 +138,14 @@ def _files(lessons: Path) -> Iterator[Path]:
         hidden = any(part.startswith((".", "__")) for part in path.relative_to(lessons).parts)
         if path.is_file() and not hidden:
             yield path
+
+
+def _for_this_python(path: Path) -> bytes:
+    """A file's bytes; a notebook's with the version of this Python, which Jupyter would note when it is opened."""
+    content = path.read_bytes()
+    if path.suffix == ".ipynb":
+        return content.replace(PYGMENTS, PYGMENTS + f',\n   "version": "{platform.python_version()}"'.encode(), 1)
+    return content
 
 
 def _write(path: Path, content: bytes) -> None:

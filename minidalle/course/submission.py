@@ -6,15 +6,13 @@ import ast
 import itertools
 import linecache
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from minidalle.course.code_names import global_names
-from minidalle.course.faults import fault, in_words
-from minidalle.course.limits import quiet
-from minidalle.course.notebook_code import Cell, Definitions, definitions, read_cells
+from minidalle.course.checking.faults import fault, in_words
+from minidalle.course.checking.limits import quiet
+from minidalle.course.notebook_code import Definitions, definitions, read_cells
 from minidalle.errors import require
 from minidalle.exercises.exercise import Function
 
@@ -102,26 +100,3 @@ def _new_module(path: Path) -> ModuleType:
     name = f"submission_{next(_numbers)}_{path.stem}"
     module = sys.modules[name] = ModuleType(name, f"The definitions in {path.name}.")
     return module
-
-
-def lost_notes(function: object, lost: Mapping[str, str]) -> list[str]:
-    """What to say of the names that a function uses and that no definition binds.
-
-    Args:
-        function: the answer; anything.
-        lost: see `Definitions`.
-    """
-    names = sorted(global_names(function) & lost.keys()) if callable(function) else []
-    return [
-        f"`minidalle check` does not know `{name}` ({lost[name]}): it runs imports, functions, classes and simple "
-        "assignments only. Let it be an argument, or compute it inside."
-        for name in names
-    ]
-
-
-def not_read(function: object) -> list[str]:
-    """The same in a notebook, from the cells that were run so far; nothing elsewhere."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    ran = getattr(shell, "user_ns", {}).get("In", [])
-    cells = [Cell(f"In [{number}]", text) for number, text in enumerate(ran) if text]
-    return lost_notes(function, definitions(cells).lost)

@@ -1,22 +1,20 @@
-"""`use`: a student's functions stand in the reference's place in the whole pipeline, until the block ends."""
+"""`use`: a student's functions stand in the place of the package's in the whole pipeline, until the block ends."""
 
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
 from types import ModuleType
 from typing import Any
 from weakref import WeakSet
 
-from minidalle.course.code_names import MISSING, is_theirs, written
-from minidalle.course.course_file import suggestion
+from minidalle.course.building.course_file import suggestion
+from minidalle.course.code_names import is_theirs, written
+from minidalle.course.loans import Loan, lend, take_back
+from minidalle.course.printing import beginnings
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Function
-
-Loan = tuple[dict[str, Any], str, Any, Any]
-"""A name with another value meanwhile: the globals, the name, its own value or MISSING, the one it has now."""
 
 KEPT = {"exercises", "course"}
 """Rooms in which the reference stays what it is: they compare with it."""
@@ -35,13 +33,15 @@ _blocks: WeakSet[_Block] = WeakSet()  # weak, so that a block whose end Ctrl-C c
 
 @contextmanager
 def use(parts: Mapping[str, Function]) -> Iterator[None]:
-    """Let functions stand in the place of the reference's in the whole pipeline while the block runs.
+    """Let functions stand in the place of the package's in the whole pipeline while the block runs.
 
     Every global of the package that is an exercise's reference becomes the given function. An exercise that a
     given function `needs` is called by its name in the student's own notebook; there too it becomes what now
-    stands in the pipeline, so that parts that are not given are the reference's everywhere. When the block ends,
+    stands in the pipeline, so that parts that are not given are the package's everywhere. When the block ends,
     in whatever way, all is as it was, also in modules that were imported inside. Blocks can be nested: the inner
     one's functions stand until it ends.
+
+    Of what a given function prints, the beginning is shown (`minidalle.course.printing`).
 
     A process has one pipeline: functions that stand in it stand in it for all its threads. While one thread is
     inside, another is refused.
@@ -59,20 +59,20 @@ def use(parts: Mapping[str, Function]) -> Iterator[None]:
         if key not in EXERCISES:
             raise InvalidValue(f"id={key!r}: expected {suggestion(key, EXERCISES)}")
         require(callable(function) and not isinstance(function, type), key, function, "a function")
-    with _alone():
+    with _alone(), beginnings({EXERCISES[key].name: function for key, function in parts.items()}):
         before = {key: standing(key) for key in parts}
         _refuse_the_packages_own(before, parts)
-        lent: list[Loan] = []
+        loans: list[Loan] = []
         try:
             try:
                 _standing.update(parts)
                 _replace(before, parts)
-                _lend(lent)
+                _lend(loans)
                 yield
             finally:
-                _restore(parts, before, lent)
+                _restore(parts, before, loans)
         finally:
-            _restore(parts, before, lent)  # once more, for Ctrl-C may have cut the first one short
+            _restore(parts, before, loans)  # once more, for Ctrl-C may have cut the first one short
 
 
 @contextmanager
@@ -122,22 +122,14 @@ def _replace(old: Mapping[str, Function], new: Mapping[str, Function]) -> None:
                 room[name] = found[id(value)]
 
 
-def _lend(lent: list[Loan]) -> None:
-    """Where the functions were written, let what they need be what stands in the pipeline; note it in `lent`."""
+def _lend(loans: list[Loan]) -> None:
+    """Where the functions were written, let what they need be what stands in the pipeline."""
     for key, function in _standing.items():
         needs = {EXERCISES[needed].name: standing(needed) for needed in EXERCISES[key].needs}
-        places = [one.__globals__ for one in written(function) if is_theirs(one)] if needs else []
-        for place, (name, given) in product(places, needs.items()):
-            if place.get(name) is not given:
-                lent.append((place, name, place.get(name, MISSING), given))
-                place[name] = given
+        lend(needs, [one.__globals__ for one in written(function) if is_theirs(one)] if needs else [], loans)
 
 
-def _restore(parts: Mapping[str, Function], before: Mapping[str, Function], lent: list[Loan]) -> None:
-    for place, name, own, given in reversed(lent):
-        if place.get(name) is given:  # else the block has defined it anew
-            place[name] = own
-        if place.get(name) is MISSING:
-            del place[name]
+def _restore(parts: Mapping[str, Function], before: Mapping[str, Function], loans: list[Loan]) -> None:
+    take_back(loans)
     _replace(parts, before)
     _standing.update(before)

@@ -75,7 +75,8 @@ def count_pairs(words: Sequence[Sequence[str]], counts: Sequence[int]) -> dict[P
         counts: how often each of them occurs.
 
     Returns:
-        pair → its number. A word that occurs n times counts n times, at every place where it has the pair.
+        pair → its number. A word that occurs n times counts n times, at every place where it has the
+        pair.
     """
     pairs: Counter[Pair] = Counter()
     for word, count in zip(words, counts, strict=True):
@@ -85,7 +86,9 @@ def count_pairs(words: Sequence[Sequence[str]], counts: Sequence[int]) -> dict[P
 
 
 def merge_pair(word: Sequence[str], pair: Pair) -> list[str]:
-    """Join every occurrence of a pair in a word, from left to right: ["a", "a", "a"], ("a", "a") → ["aa", "a"].
+    """Join every occurrence of a pair in a word, from left to right.
+
+    ["a", "a", "a"], ("a", "a") → ["aa", "a"]
 
     Args:
         word: symbols; not changed.
@@ -111,8 +114,9 @@ def train_bpe(word_counts: Mapping[str, int], size: int) -> list[Pair]:
 
     {"ba": 1, "dc": 3}, 258 → [("d", "c"), ("b", "a")]
 
-    Of equally frequent pairs, the one with the oldest left symbol is joined; of these, the one with the oldest
-    right symbol. Bytes are older than all that is joined, and among themselves in the order `sorted(SYMBOLS)`.
+    Of equally frequent pairs, the one with the oldest left symbol is joined; of these, the one with the
+    oldest right symbol. Bytes are older than all that is joined, and among themselves in the order
+    `sorted(SYMBOLS)`.
 
     Args:
         word_counts: word → how often it occurs; see `count_words`.
@@ -147,12 +151,13 @@ def train_bpe(word_counts: Mapping[str, int], size: int) -> list[Pair]:
 
 
 def build_vocab(merges: Iterable[Pair], special: Sequence[str], mask: str) -> dict[str, int]:
-    """Number the entries: special tokens first, then the 256 bytes, then the merges' symbols, the mask last.
+    """Number the entries: special tokens first, then the 256 bytes, the merges' symbols, the mask last.
 
     [("a", "b")], ["<s>"], "<mask>" → {"<s>": 0, "!": 1, …, "ab": 257, "<mask>": 258}
 
-    Bytes are in the order of their symbols, "!" first; merges in the order in which they were learned. If two
-    merges make the same symbol ("a" + "bc", "ab" + "c"), it has one id, its first, and the next symbol the next.
+    Bytes are in the order of their symbols, "!" first; merges in the order in which they were learned.
+    If two merges make the same symbol ("a" + "bc", "ab" + "c"), it has one id, its first, and the next
+    symbol the next.
 
     Args:
         merges: pairs, as `train_bpe` returns them.
@@ -167,7 +172,7 @@ def build_vocab(merges: Iterable[Pair], special: Sequence[str], mask: str) -> di
 
 
 def encode(text: str, vocab: Mapping[str, int], ranks: Mapping[Pair, int]) -> list[int]:
-    """Turn a text into ids: in each word, join the pair that was learned first until no learned pair is left.
+    """Turn a text into ids: in each word, join the pair that was learned first until none is left.
 
     "abc", {"a": 5, "bc": 7, …}, {("b", "c"): 0, ("a", "b"): 1} → [5, 7]
 
@@ -208,9 +213,10 @@ def decode(ids: Iterable[int], symbols: Mapping[int, str]) -> str:
 
 
 def pad_batch(rows: Sequence[Sequence[int]], length: int, pad: int) -> tuple[Tensor, Tensor]:
-    """Make rows equally long: fill a short one up on the right, cut a long one but keep its last id, whatever it is.
+    """Make rows equally long: fill a short one up on the right, cut a long one but keep its last id.
 
-    [[0, 7, 8, 2], [0, 2]], 3, 1 → tokens [[0, 7, 2], [0, 2, 1]], mask [[True, True, True], [True, True, False]]
+    [[0, 7, 8, 2], [0, 2]], 3, 1 → tokens [[0, 7, 2], [0, 2, 1]],
+    mask [[True, True, True], [True, True, False]]
 
     Args:
         rows: B rows of ids, at least one id each; a real id may have the number of the filling.

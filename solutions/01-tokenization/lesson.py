@@ -1,6 +1,6 @@
 # ---
 # title: Tokenization
-# minutes: 120
+# minutes: 90
 # ---
 
 # %% [markdown]
@@ -499,7 +499,7 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 # **Next:** lesson 02, in which a picture becomes a row of numbers, too.
 
 # %% instructor [markdown]
-# **For the instructor.** About two hours; `train_bpe` and `encode` are planned to take almost half of it. The check
+# **For the instructor.** About an hour and a half; `train_bpe` and `encode` are planned to take almost half of it. The check
 # names the usual mistakes (a word's number forgotten in `count_pairs`, overlapping merges in `merge_pair`, the tie rule
 # in `train_bpe`): let it speak first. The written answer is graded by hand with the rubric above. If time is short,
 # leave out `build_vocab` and `decode` with a `course.toml` (docs/authoring.md).

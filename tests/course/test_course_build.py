@@ -17,11 +17,11 @@ from nbgrader.nbgraderformat import MetadataValidator
 from toy_course import COURSE, EXERCISES, HEADER, LESSON, toy, write_lesson
 
 from minidalle import __version__
-from minidalle.course.build import build_lesson, chosen, drift, lesson_folders, strays
-from minidalle.course.course_file import Course
-from minidalle.course.lesson_notebook import lesson_notebook, notebook_bytes
-from minidalle.course.lesson_source import read_lesson
-from minidalle.course.release import ANSWER, STUB
+from minidalle.course.building.build import build_lesson, chosen, drift, lesson_folders, strays
+from minidalle.course.building.course_file import Course
+from minidalle.course.building.lesson_notebook import lesson_notebook, notebook_bytes
+from minidalle.course.building.lesson_source import read_lesson
+from minidalle.course.building.release import ANSWER, STUB
 from minidalle.errors import InvalidValue
 from minidalle.tokenization import bpe
 
@@ -60,6 +60,7 @@ def test_the_students_notebook(built: Path) -> None:
         "start": "m",
         "setup-colab": "c",
         "setup": "c",
+        "exercise-line": "m",
         "count-pairs": "m",
         "count-pairs-2": "c",
         "tokenization-count_pairs-about": "m",
@@ -111,7 +112,7 @@ def test_nothing_of_the_instructor_is_released(built: Path) -> None:
 
 def test_about_and_hints(built: Path) -> None:
     student = cells(built / STUDENT)
-    needs = "may call: `count_pairs` (the package's, while this is checked) · not allowed: `re.sub`"
+    needs = "may call: `count_pairs` · not allowed: `re.sub`"
     assert text(student["tokenization-merge_pair-about"]) == f"★★☆ · about 15 min · 4 points · {needs}"
     hints = text(student["tokenization-merge_pair-hints"])
     assert re.findall("<summary>(.*)</summary>", hints) == [
@@ -122,6 +123,16 @@ def test_about_and_hints(built: Path) -> None:
     assert hints.count("```python\nfor …\n```\n\n</details>") == 1
     assert text(student["title"]) == "# 01 · Toy tokens\n\nabout 2 hours · 3 exercises · 17 points"
     assert text(student["tokenization-why_bytes-question"]).endswith("sentences.\n\n*2 points, graded by hand*")
+
+
+def test_the_line_above_an_exercise_is_explained_once(built: Path, tmp_path: Path) -> None:
+    words = text(cells(built / STUDENT)["exercise-line"])
+    for part in ("★☆☆ to ★★★; *may call*", "they are the package's", "*not allowed*"):
+        assert part in words
+    plain = notebook_of(tmp_path, "# %% setup\n# %% exercise: tokenization.count_pairs\n")["cells"]
+    assert plain[3]["source"] == "**The line above each exercise.** Stars say how hard it is, ★☆☆ to ★★★."
+    without = notebook_of(tmp_path, "# %% setup\n", Course({}, left_out={}))["cells"]
+    assert [cell["id"] for cell in without] == ["title", "setup-colab", "setup"]
 
 
 def test_a_skeleton_is_shown_as_code(tmp_path: Path) -> None:
@@ -152,7 +163,14 @@ def test_a_notebook_knows_no_machine_and_no_run(built: Path, which: Path) -> Non
     notebook = json.loads((built / which).read_bytes())
     assert notebook["metadata"] == {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        "language_info": {
+            "codemirror_mode": {"name": "ipython", "version": 3},
+            "file_extension": ".py",
+            "mimetype": "text/x-python",
+            "name": "python",
+            "nbconvert_exporter": "python",
+            "pygments_lexer": "ipython3",
+        },
         "minidalle": {"lesson": "01-toy", "title": "Toy tokens", "version": __version__},
     }
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

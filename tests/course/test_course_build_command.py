@@ -9,8 +9,8 @@ import pytest
 from toy_course import HEADER, write_lesson
 
 from minidalle.cli import main
-from minidalle.course.check import check
-from minidalle.course.course_file import find_course
+from minidalle.course.building.course_file import find_course
+from minidalle.course.checking.answer import check
 from minidalle.exercises import EXERCISES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ def test_an_own_function_that_does_not_stand_alone_is_told(
 
 def test_the_documented_words_are_the_real_ones() -> None:
     """Every directive and option that lessons may have is in the table of docs/authoring.md, and nothing else is."""
-    from minidalle.course.lesson_source import DIRECTIVES
+    from minidalle.course.building.lesson_source import DIRECTIVES
 
     table = AUTHORING.split("## A new exercise")[0]
     assert {*re.findall(r"^\| `# %% (\w+)", table, re.MULTILINE)} == {*DIRECTIVES}

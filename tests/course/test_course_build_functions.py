@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minidalle.course.function_source import (
+from minidalle.course.building.function_source import (
     BEGIN,
     END,
     FunctionSource,
@@ -15,7 +15,7 @@ from minidalle.course.function_source import (
     parse_function,
     read_function,
 )
-from minidalle.course.lesson_imports import import_block, imports_of, names_used, split_imports
+from minidalle.course.building.lesson_imports import import_block, imports_of, names_used, split_imports
 from minidalle.errors import InvalidValue
 from minidalle.tokenization import bpe
 
@@ -66,6 +66,14 @@ def test_the_body_is_marked_with_its_comments() -> None:
     assert lines[begin - 1] == '    """'
     assert lines[begin + 1] == "    # a comment comes first"
     assert "after it" not in lines[-1]
+
+
+def test_what_is_too_wide_for_a_notebook_is_told() -> None:
+    wide = SAMPLE.replace("    And more.\n", f"    And {'m' * 100}ore.\n")
+    with pytest.raises(InvalidValue, match=r"line='walk: And m+…, 112 wide': expected at most 106 characters"):
+        marked(sample(wide))
+    assert marked(sample(wide), docstring="first line")  # it is not shown
+    assert marked(sample(SAMPLE.replace("# the last one", f"# the {'l' * 100}ast one")))  # nor is the body
 
 
 def test_docstrings() -> None:

@@ -12,8 +12,8 @@ import pytest
 from nbgrader.utils import determine_grade, is_grade
 from toy_course import HEADER, write_lesson
 
-from minidalle.course.build import build_lesson
-from minidalle.course.course_file import Course
+from minidalle.course.building.build import build_lesson
+from minidalle.course.building.course_file import Course
 from minidalle.exercises import EXERCISES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import jupytext
 import pytest
 from toy_course import HEADER, LESSON, write_lesson
 
-from minidalle.course.lesson_source import Cell, options, parts, read_lesson
+from minidalle.course.building.lesson_source import Cell, options, parts, read_lesson
 from minidalle.errors import InvalidValue
 
 

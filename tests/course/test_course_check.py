@@ -1,7 +1,6 @@
 """What a check says: line by line, the mistake by name, the smallest failing input, and whose work an answer is."""
 
 import functools
-import importlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,15 +13,15 @@ from torch import Tensor
 from toy_exercises import ADD_UP, MEAN, NOTE_DOWN, SCALE, SQUARE, scale
 
 from minidalle.course import check
-from minidalle.course.check import examine
-from minidalle.course.display import as_html, as_text
-from minidalle.course.report import Report
+from minidalle.course.checking import answer as checking
+from minidalle.course.checking.answer import examine
+from minidalle.course.checking.display import as_html, as_text
+from minidalle.course.checking.report import Report
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.exercises.exercise import Exercise
 from minidalle.tokenization import Tokenizer, bpe
 
-checking = importlib.import_module("minidalle.course.check")
 TOYS = {exercise.id: exercise for exercise in (ADD_UP, SCALE, SQUARE, NOTE_DOWN, MEAN)}
 
 
@@ -74,11 +73,13 @@ def test_partial_credit_is_by_line() -> None:
     def x_over_max(x: Tensor, by: float) -> Tensor:
         return x / x.amax(1, keepdim=True) * by
 
-    assert check("toy.scale", wrong_values).points == round(10 * 4.5 / 10.5, 2)
-    assert check("toy.scale", wrong_values, points=1).points == round(4.5 / 10.5, 2)
-    assert check("toy.scale", wrong_everything).points == round(10 * 2 / 10.5, 2)
-    assert check("toy.scale", wrong_names).points == round(10 * 10 / 10.5, 2)
-    assert check("toy.square", lambda x: x.detach() ** 2).points == round(10 * 10.5 / 12.5, 2)
+    assert check("toy.scale", wrong_values).points == 4.25  # 10 × 4.5 / 10.5, in quarters
+    assert check("toy.scale", wrong_values, points=1).points == 0.5
+    assert check("toy.scale", wrong_everything).points == 2.0  # × 2 / 10.5
+    assert check("toy.scale", wrong_names).points == 9.5  # × 10 / 10.5
+    assert check("toy.scale", wrong_names, points=1).points == 0.75  # 0.95 is not all
+    assert check("toy.scale", wrong_names, points=0).points == 0
+    assert check("toy.square", lambda x: x.detach() ** 2).points == 8.5  # × 10.5 / 12.5
 
 
 def forgets_to_return(numbers: list[int]) -> None:
@@ -197,23 +198,49 @@ def test_what_never_runs_or_has_another_type_earns_nothing() -> None:
         assert check("toy.add_up", answer).points == 0
     assert list(lines(check("toy.add_up", as_float))) == ["signature", "runs", "type"]
     assert list(lines(check("toy.add_up", crashes_always))) == ["signature", "runs"]
-    assert check("toy.add_up", crashes_once).points == round(4 * 2.5 / 8.5, 2)
+    assert check("toy.add_up", crashes_once).points == 1.25  # 4 × 2.5 / 8.5
 
 
 def test_a_stub_is_unfinished() -> None:
     def add_up(numbers: list[int]) -> int:
         raise NotImplementedError()
 
-    def half(numbers: list[int]) -> int:
-        if numbers:
-            raise NotImplementedError  # the first case has no numbers
-        return 0
+    def to_fill_in(numbers: list[int]) -> int:
+        """As a lesson gives it where only one line is to be written; the first case has no numbers."""
+        total = 0
+        for number in numbers:  # noqa: B007
+            # fill in: total += …
+            raise NotImplementedError  # your code here
+        return total
 
-    for answer in (add_up, half):
+    for answer in (add_up, to_fill_in):
         report = check("toy.add_up", answer)
         assert (report.unfinished, report.points, report.lines, report.tried) == (True, 0.0, (), False)
         assert str(report) == "○ toy.add_up is not written yet. (0 of 4 points)"
         assert "is not written yet." in as_html(report)
+
+
+def written_above(numbers: list[int]) -> int:
+    """Its docstring is not yet an answer."""
+    total = sum(numbers)
+    raise NotImplementedError  # your code here
+    return total
+
+
+def filled_in(numbers: list[int]) -> int:
+    total = 0
+    for number in numbers:
+        total += number
+        raise NotImplementedError  # your code here
+    return total
+
+
+@pytest.mark.parametrize(("answer", "line"), [(written_above, 4), (filled_in, 5)])
+def test_a_stub_line_that_was_left_in_is_named(answer: Callable[..., Any], line: int) -> None:
+    report = check("toy.add_up", answer)
+    assert (report.unfinished, report.points, report.tried) == (False, 0.0, True)
+    words = f"`raise NotImplementedError` is still there, in line {line} of {answer.__name__}: delete that line"
+    assert lines(report) == {"runs": words}
 
 
 def test_an_endless_loop_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +261,8 @@ def test_the_smallest_failing_input_is_shown_as_the_function_saw_it() -> None:
     crash = check("toy.add_up", crashes_once).failing
     assert crash is not None
     assert (crash.given, crash.expected) == (("numbers = []",), "0")
-    assert crash.yours.startswith("IndexError")
+    assert crash.yours == "IndexError"
+    assert as_text(check("toy.add_up", crashes_once)).count("list index out of range") == 1
     tensors = check("toy.scale", lambda x, by: scale_again(x, by) + (x.numel() > 2) * 0.5).failing
     assert tensors is not None
     assert tensors.given[1] == "by = 2.0"
@@ -306,12 +334,12 @@ def test_what_an_answer_needs_is_lent_to_it() -> None:
 
     report = check("toy.mean", mean)
     assert report.passed
-    assert report.notes == ("While this was checked, `add_up` was the course's.",)
+    assert report.notes == ("While this was checked, `add_up` was the package's.",)
     assert add_up([1]) == -1
     exercise = EXERCISES["tokenization.train_bpe"]
     (note,) = check(exercise.id, exercise.also_right[0]).notes
     assert note.startswith("While this was checked, `")
-    assert note.endswith(" were the course's.")
+    assert note.endswith(" were the package's.")
     assert not check("toy.mean", lambda numbers: sum(numbers) / max(1, len(numbers)) * 1.0).notes
 
 
@@ -499,7 +527,7 @@ def test_the_report_as_text() -> None:
     text = as_text(check("toy.add_up", ADD_UP.wrong[0]))
     assert text == str(check("toy.add_up", ADD_UP.wrong[0])) == repr(check("toy.add_up", ADD_UP.wrong[0]))[: len(text)]
     assert text.split("\n") == [
-        "✗ toy.add_up: not right yet, 1.18 of 4 points",
+        "✗ toy.add_up: not right yet, 1.25 of 4 points",
         "  ✓ signature    (numbers)",
         "  ✓ runs         5 cases",
         "  ✓ type         an int",

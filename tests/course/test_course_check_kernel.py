@@ -1,5 +1,6 @@
 """`check` in a real Jupyter kernel: an endless loop is stopped, and the page and the points are there."""
 
+import html
 from pathlib import Path
 
 import nbformat
@@ -9,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
 CELLS = [
-    "import sys\nfrom minidalle.course import check\nsys.modules['minidalle.course.check'].SECONDS = 0.5\n"
+    "import sys\nfrom minidalle.course import check\nsys.modules['minidalle.course.checking.answer'].SECONDS = 0.5\n"
     "word_of = str.upper('x')",
     "def merge_pair(word, pair):\n    at = 0\n    while at < len(word):\n        at += 0\n    return word_of",
     'check("tokenization.merge_pair", merge_pair)',
@@ -20,6 +21,8 @@ CELLS = [
     "    return [*text.encode()]",
     'check("tokenization.text_to_bytes", text_to_bytes, points=2)',
     "print(_)",
+    "def text_to_bytes(text)\n    return 3",
+    'check("tokenization.text_to_bytes", text_to_bytes)',
 ]  # fmt: skip
 
 
@@ -30,6 +33,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[list[nbformat.Note
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIDALLE_HOME", str(folder))
         book = new_notebook(cells=[new_code_cell(text) for text in CELLS])
+        book.cells[8].metadata["tags"] = ["raises-exception"]
         NotebookClient(
             book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
         ).execute()
@@ -42,9 +46,8 @@ def test_an_endless_loop_is_stopped_in_a_kernel(outputs: list[list[nbformat.Note
     assert "did not end in time" in page
     assert "of merge_pair" in page
     assert "while at &lt; len(word):" in page or "at += 0" in page
-    assert "`minidalle check` does not know" not in page
-    assert "does not know <code" in page
-    assert "In [1], line 4: " in page
+    assert "`word_of` is taken" not in page
+    assert "word_of</code> is taken from the notebook (In [1], line 4: " in page
     assert "word_of = str.upper" in page
 
 
@@ -74,3 +77,12 @@ def test_nbgrader_reads_the_points(outputs: list[list[nbformat.NotebookNode]]) -
 
 def test_a_printed_report_is_text(outputs: list[list[nbformat.NotebookNode]]) -> None:
     assert outputs[7][0].text.startswith("✓ tokenization.text_to_bytes: passed, 2 of 2 points")
+
+
+def test_a_newer_try_that_is_no_python_is_said_to_be_one(outputs: list[list[nbformat.NotebookNode]]) -> None:
+    assert outputs[8][0].ename == "SyntaxError"
+    page = outputs[9][0].data["text/html"]
+    assert "In [9] cannot be read: line 1: expected ':'" in html.unescape(page)
+    assert "So this is still the <code" in page
+    assert "text_to_bytes</code> from before that cell." in page
+    assert "from before" not in outputs[6][0].data["text/html"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minidalle.course.course_file import Course, find_course, read_course
+from minidalle.course.building.course_file import Course, find_course, read_course
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from minidalle.course.compare import difference, same
-from minidalle.course.kinds import fits, in_words, kind, union
-from minidalle.course.limits import TimeUp, within
-from minidalle.course.observe import Observation, observe, parameters, plain
-from minidalle.course.shown import cut, short
+from minidalle.course.checking.compare import difference, same
+from minidalle.course.checking.kinds import fits, in_words, kind, union
+from minidalle.course.checking.limits import TimeUp, within
+from minidalle.course.checking.observe import Observation, observe, parameters, plain
+from minidalle.course.checking.shown import cut, short
 from minidalle.exercises.exercise import call
 
 

@@ -7,7 +7,7 @@ import pytest
 from own_functions import functions_of, solved
 
 from minidalle.course import parts
-from minidalle.course.check import check
+from minidalle.course.checking.answer import check
 from minidalle.course.parts import mine, use
 from minidalle.exercises import EXERCISES
 from minidalle.tokenization import bpe
@@ -28,6 +28,7 @@ def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[s
 
     monkeypatch.setattr(parts, "examine", noting)
     monkeypatch.setattr(parts, "_verdicts", {})
+    monkeypatch.setattr(parts, "_said", [])
     monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path / "home"))
     yield asked
     assert not (tmp_path / "home").exists()
@@ -39,15 +40,24 @@ def test_all_that_is_right_is_taken_without_a_word(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().out == ""
 
 
-def test_the_rest_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rest_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = {name: STUB.format(name) for name in ("count_pairs", "merge_pair", "decode")}
     functions = functions_of(solved(changes | {"encode": WRONG.format("encode"), "pad_batch": ""}), tmp_path)
     right = mine({**functions, "text_to_bytes": bpe.text_to_bytes, "train": 3, "decode ": None})
     assert list(right) == ["tokenization.train_bpe", "tokenization.build_vocab"]
     assert capsys.readouterr().out == (
-        "The reference stands in for count_pairs, merge_pair and decode, which are not written yet, "
-        "and for encode, which is not right yet.\n"
+        "The package's functions stand in for count_pairs, merge_pair, decode (not written yet) "
+        "and encode (not right yet).\n"
     )
+    mine(functions)
+    assert capsys.readouterr().out == "The package's functions stand in for the same 4 as before.\n"
+    mine({"encode": functions["encode"]})
+    mine({"encode": functions["encode"]})
+    assert (
+        capsys.readouterr().out == "The package's function stands in for encode (not right yet).\n" * 2
+    )  # it is short
+    mine(functions)
+    assert capsys.readouterr().out.startswith("The package's functions stand in for count_pairs, merge_pair")
 
 
 def test_what_is_no_function_is_not_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +70,7 @@ def test_the_packages_own_under_another_name_is_not_right(capsys: pytest.Capture
         return bpe.decode(*arguments)
 
     assert mine({"decode": decode, "encode": bpe.decode}) == {}
-    words = "The reference stands in for encode and decode, which are not right yet.\n"
+    words = "The package's functions stand in for encode, decode (not right yet).\n"
     assert capsys.readouterr().out == words
 
 

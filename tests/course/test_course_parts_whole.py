@@ -1,5 +1,6 @@
 """Functions of others in the whole pipeline: they are reached, draw the same, and are named; in every process."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,16 +14,19 @@ import torch
 from exercises.entry_points import ENTRIES, shown
 from house_rules import EXERCISES as NAMES
 from own_functions import functions_of, solved
+from PIL import Image
 
 from minidalle.bart import Bart
+from minidalle.cli.drawing import draw_captions
 from minidalle.cli.own_parts import credit, own_parts
 from minidalle.course.parts import noted, use, use_from
 from minidalle.course.swap import standing
+from minidalle.data import DataConfig
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
-from minidalle.run import _in_block
+from minidalle.run import _in_block, run
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, bpe
 from minidalle.training.distributed import Ranks, launch
@@ -100,11 +104,11 @@ def test_who_took_part_is_who_was_called() -> None:
     names = ("text_to_bytes", "merge_pair", "encode", "pad_batch")
     assert called == {f"tokenization.{name}" for name in names}
     assert credit(own, called) == (
-        "Drawn by 1 of yours, 3 of the reference. Yours: pad_batch. "
-        "The reference's: text_to_bytes, merge_pair, encode. Also yours, but not needed here: decode."
+        "Drawn by 1 of yours, 3 of the package's. Yours: pad_batch. "
+        "The package's: text_to_bytes, merge_pair, encode. Also yours, but not needed here: decode."
     )
-    assert credit(called, called) == f"Drawn by 4 of yours, 0 of the reference. Yours: {', '.join(names)}."
-    assert credit((), called).startswith("Drawn by 0 of yours, 4 of the reference. The reference's: text_to_bytes,")
+    assert credit(called, called) == f"Drawn by 4 of yours, 0 of the package's. Yours: {', '.join(names)}."
+    assert credit((), called).startswith("Drawn by 0 of yours, 4 of the package's. The package's: text_to_bytes,")
 
 
 def test_a_function_that_only_another_one_calls_is_noted_too(tmp_path: Path) -> None:
@@ -135,11 +139,12 @@ def test_what_other_ranks_read_is_what_was_read_first(tmp_path: Path, capsys: py
     folder = tmp_path / "mine"
     folder.mkdir()
     functions_of(solved({"decode": ""}), folder)
-    with own_parts(folder) as block:
+    with own_parts(folder) as (block, ids):
         (folder / "answers.py").write_text("def encode(text, vocab, ranks):\n    raise SystemExit\n")
         with block():
             assert bpe.encode("", {}, {}) == []
             assert bpe.encode.__module__.startswith("submission_")
+    assert ids == tuple(key for key in EXERCISES if key != "tokenization.decode")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Running the code in {folder}: it is yours, and can do all that you can."
     assert said[-1].startswith("Drawn by ")
@@ -163,8 +168,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
         pass
     said = capsys.readouterr().out.splitlines()
     assert re.match(r"Left out: answers\.py: .*line 1: .*nowhere", said[1])
-    assert said[2] == "The reference stands in for decode, which is not written yet."
-    assert said[3] == "Drawn by 0 of yours, 0 of the reference."
+    assert said[2] == "The package's function stands in for decode (not written yet)."
+    assert said[3] == "Drawn by 0 of yours, 0 of the package's."
 
 
 NOTE = "    import os\n    open(os.path.join(os.environ['CALLED'], f'{os.getpid()}'), 'a').close()\n"
@@ -172,13 +177,14 @@ NOTE = "    import os\n    open(os.path.join(os.environ['CALLED'], f'{os.getpid(
 
 @pytest.mark.slow
 def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
-    """`minidalle run --ranks 2 --parts`, then `generate --parts`; the tokenizer and the picture are the reference's."""
+    """`minidalle run --ranks 2 --parts` on a few pictures, then `generate --parts`; all is as with the package's."""
     mine, called = tmp_path / "mine", tmp_path / "called"
     mine.mkdir()
     called.mkdir()
     source = solved()
     at = source.index("    ids = []\n    for word in split_words(text)")  # the first line of encode's body
     functions_of(source[:at] + NOTE + source[at:], mine)
+    few_pictures(tmp_path / "pictures")
     environment = {**os.environ, "CALLED": str(called), "MINIDALLE_HOME": str(tmp_path / "home")}
 
     def command(*arguments: object) -> str:
@@ -187,19 +193,31 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    said = command("run", "--preset", "tiny", "--ranks", 2, "--parts", mine)
+    folder = tmp_path / "run"
+    said = command("run", "--preset", "tiny", "--data", "pictures", "--out", folder, "--ranks", 2, "--parts", mine)
     names = [exercise.name for exercise in EXERCISES.values() if exercise.name != "decode"]
     assert said.splitlines()[-1] == (
-        f"Drawn by {len(names)} of yours, 0 of the reference. Yours: {', '.join(names)}. "
+        f"Drawn by {len(names)} of yours, 0 of the package's. Yours: {', '.join(names)}. "
         "Also yours, but not needed here: decode."
     )
+    assert json.loads((folder / "run.json").read_text())["parts"] == list(EXERCISES)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"a student's own took part for {', '.join(EXERCISES)}." in report
     assert len(list(called.iterdir())) == 2  # rank 0, and the other one that trained the BART
-    command("train", "tokenizer", "--preset", "tiny", "--out", "reference")
-    learned = [tmp_path / run / "tokenizer" / "tokenizer.json" for run in ("runs/tiny", "reference")]
+    run(TINY, tmp_path / "plain", stages=("tokenizer",), data=DataConfig(str(tmp_path / "pictures")))
+    learned = [tmp_path / run / "tokenizer" / "tokenizer.json" for run in ("run", "plain")]
     assert learned[0].read_bytes() == learned[1].read_bytes()
-    asked = ("generate", "red apple", "--run", "runs/tiny", "--out")
-    command(*asked, "reference.png")
-    said = command(*asked, "mine.png", "--parts", mine)
-    assert "Drawn by 4 of yours, 0 of the reference. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
-    assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "reference.png").read_bytes()
+    assert "parts" not in json.loads((tmp_path / "plain" / "run.json").read_text())
+    said = command("generate", "square of color 7", "--run", folder, "--out", "mine.png", "--parts", mine)
+    assert "Drawn by 4 of yours, 0 of the package's. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
+    draw_captions(["square of color 7"], 1, {}, 0, 1, folder, tmp_path / "plain.png", "cpu")
+    assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
     assert not (tmp_path / "home").exists()  # no try is remembered
+
+
+def few_pictures(folder: Path) -> None:
+    """Squares of thirty colors, with captions beside them."""
+    folder.mkdir()
+    for number in range(30):
+        Image.new("RGB", (16, 16), (8 * number, 255 - 8 * number, 80)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"square of color {number}")

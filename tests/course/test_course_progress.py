@@ -1,6 +1,5 @@
 """What is remembered of tries: hints when they are due, no entry lost, and no damage stops a check."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -12,13 +11,12 @@ from toy_exercises import ADD_UP, MEAN, add_up, forgets_the_last, multiplies
 
 import minidalle.cli.course as cli
 from minidalle.course import progress
-from minidalle.course.check import check
-from minidalle.course.findings import Line
-from minidalle.course.report import Report
+from minidalle.course.checking import answer as checking
+from minidalle.course.checking.answer import check
+from minidalle.course.checking.findings import Line
+from minidalle.course.checking.report import Report
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
-
-checking = importlib.import_module("minidalle.course.check")
 
 
 @pytest.fixture(autouse=True)
@@ -105,8 +103,8 @@ def test_without_a_choice_it_lies_where_the_system_keeps_such_data(monkeypatch: 
 MANY = """
 import sys
 from minidalle.course import progress
-from minidalle.course.findings import Line
-from minidalle.course.report import Report
+from minidalle.course.checking.findings import Line
+from minidalle.course.checking.report import Report
 from toy_exercises import ADD_UP
 for number in range(20):
     progress.remember(ADD_UP, Report(f"toy.of_{sys.argv[1]}_{number % 2}", 1.0, 4.0, (Line("runs", False, "x"),)))

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from ipykernel.ipkernel import IPythonKernel
+from toy_course import COURSE, write_lesson
 
 from minidalle import __version__
+from minidalle.course.building.lesson_notebook import lesson_notebook, notebook_bytes
+from minidalle.course.building.lesson_source import read_lesson
 from minidalle.course.start import MANIFEST, shipped_lessons, start, update
 from minidalle.errors import InvalidValue
 
@@ -41,6 +45,20 @@ def test_start_copies_the_lessons(lessons: Path, tmp_path: Path) -> None:
     assert there == {ONE: "one", FIGURE: "box"}
     assert manifest["version"] == __version__
     assert manifest["files"].keys() == there.keys()
+
+
+def test_a_copied_notebook_says_which_python_it_is_for(lessons: Path, tmp_path: Path) -> None:
+    """As Jupyter would as soon as it is opened, so that it is not unsaved from the start."""
+    book = lesson_notebook(read_lesson(write_lesson(tmp_path) / "lesson.py"), COURSE)
+    (lessons / TWO).parent.mkdir()
+    (lessons / TWO).write_bytes(notebook_bytes(book))
+    mine = tmp_path / "mine"
+    start(mine, lessons)
+    copied = json.loads((mine / TWO).read_bytes())
+    assert copied["metadata"].pop("language_info") == IPythonKernel.language_info
+    del book["metadata"]["language_info"]
+    assert copied["metadata"] == book["metadata"]
+    assert update(mine, lessons).same == 3
 
 
 def test_start_overwrites_nothing(lessons: Path, tmp_path: Path) -> None:

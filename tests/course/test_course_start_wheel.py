@@ -45,7 +45,7 @@ def test_the_lessons_are_in_the_wheel(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     lessons = [name for name in names if "lessons/" in name]
     assert sorted(lessons) == ["minidalle/lessons/01-toy/figures/box.svg", "minidalle/lessons/01-toy/toy.ipynb"]
-    assert "minidalle/course/build.py" in names
+    assert "minidalle/course/building/build.py" in names
     assert not [name for name in names if name.startswith(("setup", "solutions", "tests", "lessons"))]
 
 

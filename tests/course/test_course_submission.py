@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from minidalle.course.notebook_code import Asked, Cell, asked_checks, definitions, parse, read_cells
-from minidalle.course.submission import lost_notes, notebooks, read_functions
+from minidalle.course.submission import notebooks, read_functions
 from minidalle.errors import InvalidValue
 
 
@@ -202,14 +202,3 @@ def test_cells_may_be_strange(tmp_path: Path) -> None:
              {"cell_type": "code", "source": 3}, {"cell_type": "code", "source": ["z = 2\n", "w = 3"]}]  # fmt: skip
     path.write_text("\ufeff" + json.dumps({"cells": cells}), encoding="utf-8")
     assert [cell.source for cell in read_cells(path)] == ["x = 1", "", "", "z = 2\nw = 3"]
-
-
-def test_names_that_a_check_would_not_know() -> None:
-    place: dict = {"vocab": {}, "LIMIT": 3}
-    exec("def helper(): return vocab\ndef f(x): return helper(), LIMIT\ndef g(vocab): return vocab", place)
-    lost = {"vocab": "code cell 2, line 1: `vocab = make()`", "other": ""}
-    assert lost_notes(place["f"], lost) == [
-        "`minidalle check` does not know `vocab` (code cell 2, line 1: `vocab = make()`): it runs imports, functions, "
-        "classes and simple assignments only. Let it be an argument, or compute it inside."
-    ]
-    assert lost_notes(place["g"], lost) == lost_notes(None, lost) == []

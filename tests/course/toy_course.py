@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from minidalle.course.course_file import Course
+from minidalle.course.building.course_file import Course
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.tokenization import bpe
 

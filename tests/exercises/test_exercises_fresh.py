@@ -12,7 +12,7 @@ import fresh.tokenization_first as first
 import fresh.tokenization_second as second
 import pytest
 
-from minidalle.course.check import examine
+from minidalle.course.checking.answer import examine
 from minidalle.exercises import EXERCISES
 
 ROUNDS = {"first": first, "second": second}

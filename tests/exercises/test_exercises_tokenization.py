@@ -16,7 +16,7 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "tok
 def test_the_plan() -> None:
     order = ["text_to_bytes", "count_pairs", "merge_pair", "train_bpe", "build_vocab", "encode", "decode", "pad_batch"]
     assert [exercise.name for exercise in LESSON] == order
-    assert 100 <= sum(exercise.minutes for exercise in LESSON) <= 130
+    assert 60 <= sum(exercise.minutes for exercise in LESSON) <= 90
     by_time = sorted(LESSON, key=lambda exercise: exercise.minutes)
     assert [exercise.points for exercise in by_time] == sorted(exercise.points for exercise in LESSON)
 
@@ -62,7 +62,7 @@ def test_longer_examples_of_docstrings_are_true() -> None:
     assert [*vocab.items()][:2] + [*vocab.items()][-2:] == [("<s>", 0), ("!", 1), ("ab", 257), ("<mask>", 258)]
     exercise = EXERCISES["tokenization.pad_batch"]
     text = "[[0, 7, 2], [0, 2, 1]], mask [[True, True, True], [True, True, False]]"
-    assert f"[[0, 7, 8, 2], [0, 2]], 3, 1 → tokens {text}" in (exercise.reference.__doc__ or "")
+    assert f"[[0, 7, 8, 2], [0, 2]], 3, 1 → tokens {text}" in " ".join((exercise.reference.__doc__ or "").split())
     result = outcome(exercise, exercise.reference, {"rows": [[0, 7, 8, 2], [0, 2]], "length": 3, "pad": 1}).result
     assert f"{result['tokens'].tolist()}, mask {result['mask'].tolist()}" == text
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from minidalle.course.apart import check_apart
-from minidalle.course.check import examine
-from minidalle.course.course_file import find_course
-from minidalle.course.judge import judge
+from minidalle.course.building.course_file import find_course
+from minidalle.course.checking.answer import examine
+from minidalle.course.checking.apart import check_apart
+from minidalle.course.checking.judge import judge
+from minidalle.course.checking.observe import SECONDS, observe, parameters
+from minidalle.course.checking.report import Report
 from minidalle.course.notebook_code import asked_checks, read_cells
-from minidalle.course.observe import SECONDS, observe, parameters
-from minidalle.course.report import Report
 from minidalle.course.submission import notebooks
 from minidalle.exercises import EXERCISES, Exercise
 from minidalle.exercises.exercise import Function, mistake

@@ -155,7 +155,7 @@ def build_vocab(merges, special, mask):
 EXERCISE = Exercise(
     id="tokenization.build_vocab",
     points=2,
-    minutes=10,
+    minutes=5,
     stars=1,
     reference=build_vocab,
     cases=cases,

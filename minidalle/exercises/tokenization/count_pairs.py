@@ -197,7 +197,7 @@ def count_pairs(words, counts):
 EXERCISE = Exercise(
     id="tokenization.count_pairs",
     points=2,
-    minutes=10,
+    minutes=5,
     stars=1,
     reference=count_pairs,
     cases=cases,

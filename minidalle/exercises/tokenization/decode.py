@@ -140,7 +140,7 @@ def decode(ids, symbols):
 EXERCISE = Exercise(
     id="tokenization.decode",
     points=2,
-    minutes=10,
+    minutes=5,
     stars=1,
     reference=decode,
     cases=cases,

@@ -268,7 +268,7 @@ def encode(text, vocab, ranks):
 EXERCISE = Exercise(
     id="tokenization.encode",
     points=4,
-    minutes=20,
+    minutes=15,
     stars=3,
     reference=encode,
     cases=cases,

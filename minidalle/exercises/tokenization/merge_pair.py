@@ -266,7 +266,7 @@ def merge_pair(word, pair):
 EXERCISE = Exercise(
     id="tokenization.merge_pair",
     points=3,
-    minutes=15,
+    minutes=10,
     stars=2,
     reference=merge_pair,
     cases=cases,

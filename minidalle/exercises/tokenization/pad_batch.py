@@ -215,7 +215,7 @@ def pad_batch(rows, length, pad):
 EXERCISE = Exercise(
     id="tokenization.pad_batch",
     points=3,
-    minutes=15,
+    minutes=10,
     stars=2,
     reference=pad_batch,
     cases=cases,

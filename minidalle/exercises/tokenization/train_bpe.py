@@ -263,7 +263,7 @@ def train_bpe(word_counts, size):
 EXERCISE = Exercise(
     id="tokenization.train_bpe",
     points=5,
-    minutes=25,
+    minutes=20,
     stars=3,
     reference=train_bpe,
     cases=cases,

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from minidalle.course.compare import difference, same
-from minidalle.course.faults import in_words as error_in_words
-from minidalle.course.findings import RUNS, Line
-from minidalle.course.kinds import Kind, Union, fits, tensors, union
-from minidalle.course.kinds import in_words as kind_in_words
-from minidalle.course.limits import TimeUp
-from minidalle.course.observe import Observation, parameters
+from minidalle.course.checking.compare import difference, same
+from minidalle.course.checking.faults import in_words as error_in_words
+from minidalle.course.checking.findings import RUNS, Line
+from minidalle.course.checking.kinds import Kind, Union, fits, tensors, union
+from minidalle.course.checking.kinds import in_words as kind_in_words
+from minidalle.course.checking.limits import TimeUp
+from minidalle.course.checking.observe import Observation, parameters
 from minidalle.exercises.exercise import Exercise, Plain
 
 WEIGHTS = {"signature": 0.5, RUNS: 0.0, "type": 1.0, "shape": 1.0, "dtype": 0.5, "device": 0.5, "values": 6.0,

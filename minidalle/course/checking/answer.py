@@ -1,18 +1,19 @@
 """`check`: an answer is looked at, run on its exercise's cases, judged, and the try remembered."""
 
 import difflib
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 from minidalle.course import progress
-from minidalle.course.judge import judge
-from minidalle.course.observe import SECONDS, observe, parameters
+from minidalle.course.cell_notes import cell_notes, cells_so_far
+from minidalle.course.checking.findings import RUNS
+from minidalle.course.checking.judge import judge
+from minidalle.course.checking.observe import SECONDS, Observation, observe, parameters
+from minidalle.course.checking.report import Report, refused
+from minidalle.course.checking.shown import short
+from minidalle.course.checking.stub import has_own_code
 from minidalle.course.own_work import borrowed, lent, tripwire
-from minidalle.course.report import Report, refused
-from minidalle.course.shown import short
 from minidalle.course.swap import use
 from minidalle.errors import require
 from minidalle.exercises.catalogue import EXERCISES
@@ -36,15 +37,13 @@ def check(id: str, function: object, points: float | None = None, seed: int = 0)
     Raises:
         InvalidValue: points is negative, or the course's course.toml cannot be used.
     """
-    from minidalle.course.submission import not_read
-
     exercises = known_exercises()
     if id not in exercises:
         return unknown(id, exercises, points)
     with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # also inside a block of one's own
         report = examine(exercises[id], function, points, seed, exercises)
-    report = replace(report, notes=(*report.notes, *not_read(function)))
-    return progress.remember(exercises[id], report)
+    notes = cell_notes(function, cells_so_far(), exercises[id].reference)
+    return progress.remember(exercises[id], replace(report, notes=(*notes, *report.notes)))
 
 
 def unknown(id: object, exercises: Mapping[str, Exercise], points: float | None = None) -> Report:
@@ -54,7 +53,7 @@ def unknown(id: object, exercises: Mapping[str, Exercise], points: float | None 
 
 def known_exercises() -> dict[str, Exercise]:
     """The exercises of the course that the working directory belongs to."""
-    from minidalle.course.course_file import find_course
+    from minidalle.course.building.course_file import find_course
 
     return find_course(Path.cwd()).exercises
 
@@ -88,14 +87,22 @@ def examine(
     if fallen:
         return refused(exercise.id, out_of, fallen[0])
     report = judge(exercise, own, parameters(function), points, seed)
+    if report.unfinished and has_own_code(function, exercise.reference):
+        return refused(exercise.id, out_of, _stub_line(own), RUNS)
     return replace(report, notes=(*report.notes, *_lent_note([f"`{name}`" for name in used])))
+
+
+def _stub_line(own: Sequence[Observation]) -> str:
+    error = next(one.error for one in own if one.error and one.error["unwritten"])
+    line = error["line"].partition("#")[0].strip() or error["type"]
+    return f"`{line}` is still there, in line {error['number']} of {error['place']}: delete that line"
 
 
 def _lent_note(names: list[str]) -> list[str]:
     if not names:
         return []
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return [f"While this was checked, {listed} {'was' if len(names) == 1 else 'were'} the course's."]
+    return [f"While this was checked, {listed} {'was' if len(names) == 1 else 'were'} the package's."]
 
 
 def _no_function(exercise: Exercise, value: object) -> str:
@@ -113,12 +120,3 @@ def _nearest(id: object, exercises: Mapping[str, Exercise]) -> str:
     near = near or [names[name] for name in difflib.get_close_matches(str(id).rpartition(".")[2], names, n=3)]
     found = " or ".join(f'"{key}"' for key in near)
     return f"there is no {id!r}" + (f": did you mean {found}?" if found else "")
-
-
-class _Callable(ModuleType):
-    """`from minidalle.course import check` gives the function, or this module, if it came first; call either."""
-
-    __call__ = staticmethod(check)
-
-
-sys.modules[__name__].__class__ = _Callable

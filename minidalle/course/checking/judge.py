@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from minidalle.course.compare import difference, same
-from minidalle.course.faults import in_words
-from minidalle.course.findings import Failing
-from minidalle.course.judged_lines import WEIGHTS, judged_lines, right
-from minidalle.course.kinds import Kind, union
-from minidalle.course.observe import Observation, observe
-from minidalle.course.report import Report
-from minidalle.course.shown import cut, short
+from minidalle.course.checking.compare import difference, same
+from minidalle.course.checking.faults import in_words
+from minidalle.course.checking.findings import Failing
+from minidalle.course.checking.judged_lines import WEIGHTS, judged_lines, right
+from minidalle.course.checking.kinds import Kind, union
+from minidalle.course.checking.limits import TimeUp
+from minidalle.course.checking.observe import Observation, observe
+from minidalle.course.checking.report import Report
+from minidalle.course.checking.shown import cut, short
 from minidalle.exercises.exercise import Case, Exercise, mistake
 
 
@@ -46,8 +47,8 @@ def judge(
         seed: of the cases.
 
     Returns:
-        The report: full points where every line is right, part of them by line otherwise, and none where the
-        function never runs, returns another type, or is still a stub.
+        The report: full points where every line is right, part of them by line otherwise, in quarters, and none
+        where the function never runs, returns another type, or is still a stub.
     """
     out_of = float(exercise.points if points is None else points)
     if any(one.error and one.error["unwritten"] for one in own):
@@ -61,10 +62,15 @@ def judge(
     judged_whole = any(line.name == "values" for line in lines)  # else it never ran, or returned another type
     return replace(
         report,
-        points=round(out_of * earned, 2) if judged_whole else 0.0,
+        points=_part(out_of, earned) if judged_whole else 0.0,
         looks_like=tuple(_looks_like(exercise, own, seed)),
         failing=_failing(exercise, own, true, seed),
     )
+
+
+def _part(out_of: float, share: float) -> float:
+    """A part of the points, in quarters, and never all of them."""
+    return max(0.0, min(round(4 * out_of * share) / 4, out_of - 0.25))
 
 
 def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int) -> Iterator[tuple[str, str]]:
@@ -108,7 +114,8 @@ def _shown(one: Observation, other: Observation, case: Case, tolerance: float) -
     yours = one.returned if once else short(one.result)
     theirs = other.returned if once else short(other.result)
     if one.error and one.error["inside"]:
-        return Failing(given, in_words(one.error), in_words(other.error) if other.error else theirs)
+        stopped = "it did not end" if one.error["type"] == TimeUp.__name__ else one.error["type"]  # `runs` says more
+        return Failing(given, stopped, in_words(other.error) if other.error else theirs)
     unclear = yours == theirs or "…" in yours or "tensor" in yours
     words = difference(one.result, other.result, tolerance) if unclear and not one.error else None
     if words is None and set(one.changed) - set(other.changed):

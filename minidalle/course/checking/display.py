@@ -4,7 +4,7 @@ import html
 import re
 import sys
 
-from minidalle.course.findings import Failing, Findings, Line
+from minidalle.course.checking.findings import Failing, Findings, Line
 
 RIGHT, WRONG, OPEN = "✓", "✗", "○"
 

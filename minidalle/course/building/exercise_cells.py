@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minidalle.course.function_source import FunctionSource, marked, parse_function
-from minidalle.course.lesson_source import Cell, parts
+from minidalle.course.building.function_source import FunctionSource, marked, parse_function
+from minidalle.course.building.lesson_source import Cell, parts
 from minidalle.errors import require
 from minidalle.exercises import Exercise
 
@@ -66,6 +66,20 @@ def reference_cell(exercise: Exercise, module: str) -> NotebookCell:
     return new_cell("code", cell_id(exercise.id, "reference"), text, exercise=exercise.id, role="reference")
 
 
+def legend_cell(exercises: Sequence[Exercise]) -> list[NotebookCell]:
+    """What an exercise's first line says, as far as these exercises have it; no cell without an exercise."""
+    said = ["Stars say how hard it is, ★☆☆ to ★★★"]
+    if any(exercise.needs for exercise in exercises):
+        said.append(
+            "*may call* names functions of earlier exercises that yours may use, and while yours is checked, they are "
+            "the package's, so that no mistake in them costs you points here"
+        )
+    if any(exercise.forbid for exercise in exercises):
+        said.append("*not allowed* names what your function must do without, because it would be the answer")
+    text = f"**The line above each exercise.** {'; '.join(said)}."
+    return [new_cell("markdown", "exercise-line", text)] if exercises else []
+
+
 def written_cells(cell: Cell) -> list[NotebookCell]:
     """A question that a person grades: the question, the rubric for the instructor, the answer.
 
@@ -99,9 +113,7 @@ def _about(exercise: Exercise) -> str:
     said = ["★" * exercise.stars + "☆" * (3 - exercise.stars), f"about {exercise.minutes} min"]
     said.append(counted(exercise.points, "point"))
     if exercise.needs:
-        said.append(
-            f"may call: {_code(id.split('.')[1] for id in exercise.needs)} (the package's, while this is checked)"
-        )
+        said.append(f"may call: {_code(id.split('.')[1] for id in exercise.needs)}")
     if exercise.forbid:
         said.append(f"not allowed: {_code(exercise.forbid)}")
     return " · ".join(said)

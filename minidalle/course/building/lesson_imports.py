@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 
-from minidalle.course.function_source import FunctionSource
+from minidalle.course.building.function_source import FunctionSource
 from minidalle.errors import require
 
 Import = tuple[str, str, str]

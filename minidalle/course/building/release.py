@@ -16,7 +16,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 
-from minidalle.course.exercise_cells import INSTRUCTOR
+from minidalle.course.building.exercise_cells import INSTRUCTOR
 from minidalle.errors import InvalidValue
 
 STUB = "raise NotImplementedError  # your code here"

@@ -15,6 +15,7 @@ from minidalle.errors import InvalidValue, require
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # nbgrader's own
 OUTLINED = ("return", "while", "if", "with", "raise", "assert", "del", "def")
 DOCSTRINGS = ("whole", "first line", "none")
+WIDEST = 106  # characters of a line that a notebook's cell shows without scrolling
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,17 @@ def marked(source: FunctionSource, blanks: Sequence[str] = (), docstring: str = 
         docstring: "whole", "first line" or "none".
 
     Raises:
-        InvalidValue: a beginning fits no statement or several, two of them overlap, or nothing is left to write.
+        InvalidValue: a beginning fits no statement or several, two of them overlap, nothing is left to write, or a
+            line of signature or docstring is too wide for a notebook.
     """
     require(docstring in DOCSTRINGS, "docstring", docstring, " or ".join(DOCSTRINGS))
     head_end = _signature_end(source)
     body_start = source.docstring.end_lineno or 0 if source.docstring else head_end
     require(bool(source.body), "reference", source.node.name, "a function that has more than a docstring")
     head = [*source.lines[:head_end], *_docstring(source, docstring)]
+    for line in head:
+        shown = f"{source.node.name}: {line.strip()[:40]}…, {len(line)} wide"
+        require(len(line) <= WIDEST, "line", shown, f"at most {WIDEST} characters, which a notebook's cell shows")
     body = list(source.lines[body_start:])
     while not body[0].strip():
         body, body_start = body[1:], body_start + 1

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from minidalle.course.display import as_html, as_text, in_notebook
-from minidalle.course.findings import OWN, Failing, Findings, Line
+from minidalle.course.checking.display import as_html, as_text, in_notebook
+from minidalle.course.checking.findings import OWN, Failing, Findings, Line
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from minidalle.course.course_file import COURSE_FILE, Course
-from minidalle.course.lesson_notebook import exercises_of, lesson_notebook, notebook_bytes
-from minidalle.course.lesson_source import read_lesson
-from minidalle.course.release import release
+from minidalle.course.building.course_file import COURSE_FILE, Course
+from minidalle.course.building.lesson_notebook import exercises_of, lesson_notebook, notebook_bytes
+from minidalle.course.building.lesson_source import read_lesson
+from minidalle.course.building.release import release
 from minidalle.errors import require
 
 SOURCE = "lesson.py"

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minidalle.course.faults import fault
-from minidalle.course.kinds import DEEPEST, Kind, kind
-from minidalle.course.limits import Printed, TimeUp, quiet, within
-from minidalle.course.shown import short
+from minidalle.course.checking.faults import fault
+from minidalle.course.checking.kinds import DEEPEST, Kind, kind
+from minidalle.course.checking.limits import Printed, TimeUp, quiet, within
+from minidalle.course.checking.shown import short
 from minidalle.exercises.exercise import Case, Function, Plain
 
 SECONDS = 5.0  # for all calls of one check

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from minidalle import __version__
-from minidalle.course.course_file import Course, suggestion
-from minidalle.course.exercise_cells import (
+from minidalle.course.building.course_file import Course, suggestion
+from minidalle.course.building.exercise_cells import (
     INSTRUCTOR,
     ROLES,
     NotebookCell,
     cell_id,
     counted,
     exercise_cells,
+    legend_cell,
     new_cell,
     reference_cell,
     written_cells,
 )
-from minidalle.course.function_source import FunctionSource, marked, read_function
-from minidalle.course.lesson_imports import Import, import_block, imports_of, names_bound, split_imports
-from minidalle.course.lesson_source import Cell, Lesson, options
+from minidalle.course.building.function_source import FunctionSource, marked, read_function
+from minidalle.course.building.lesson_imports import Import, import_block, imports_of, names_bound, split_imports
+from minidalle.course.building.lesson_source import Cell, Lesson, options
 from minidalle.errors import InvalidValue, require
 from minidalle.exercises import Exercise
 
@@ -49,6 +50,9 @@ ALWAYS: set[Import] = {("minidalle.course", name, name) for name in ("check", "m
 }
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {"codemirror_mode": {"name": "ipython", "version": 3}, "file_extension": ".py", "mimetype": "text/x-python",
+            "name": "python", "nbconvert_exporter": "python", "pygments_lexer": "ipython3"}  # fmt: skip
+"""What Jupyter's Python says of its language, but for its version, which is the machine's; `start` adds that."""
 
 
 def lesson_notebook(lesson: Lesson, course: Course) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def lesson_notebook(lesson: Lesson, course: Course) -> dict[str, Any]:
     about = {"lesson": lesson.path.parent.name, "title": lesson.title, "version": __version__}
     return {
         "cells": [_title(lesson, cells, course), *cells],
-        "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}, "minidalle": about},
+        "metadata": {"kernelspec": KERNEL, "language_info": LANGUAGE, "minidalle": about},
         "nbformat": 4,
         "nbformat_minor": 5,
     }
@@ -97,7 +101,9 @@ class _Names:
     def __init__(self, lesson: Lesson) -> None:
         self.section = "start"
         directives = [cell.argument for cell in lesson.cells if cell.argument]
-        self.taken = {"title", "setup", "setup-colab"} | {cell_id(id, role) for id in directives for role in ROLES}
+        self.taken = {"title", "setup", "setup-colab", "exercise-line"} | {
+            cell_id(id, role) for id in directives for role in ROLES
+        }
 
     def next(self, cell: Cell) -> str:
         heading = _heading(cell) if cell.kind == "markdown" else None
@@ -147,7 +153,7 @@ def _exercise_cells(cell: Cell, course: Course) -> list[NotebookCell]:
 
 
 def _setup_cells(cell: Cell, lesson: Lesson, course: Course) -> list[NotebookCell]:
-    """Colab's cell, and the imports: what the functions of the lesson use, unless the student wrote it before."""
+    """Colab's cell, the imports (what the lesson's functions use, unless the student wrote it before), the legend."""
     asked, rest = split_imports(cell.text)
     needed = ALWAYS | asked
     before: set[str] = set()
@@ -157,7 +163,8 @@ def _setup_cells(cell: Cell, lesson: Lesson, course: Course) -> list[NotebookCel
         needed |= imports_of(source, module, given=before)
         before.add(exercise.name)
     text = import_block(needed) + (f"\n\n{rest}" if rest else "")
-    return [new_cell("code", "setup-colab", START), new_cell("code", "setup", text)]
+    legend = legend_cell(exercises_of(lesson, course))
+    return [new_cell("code", "setup-colab", START), new_cell("code", "setup", text), *legend]
 
 
 def _title(lesson: Lesson, cells: list[NotebookCell], course: Course) -> NotebookCell:

@@ -7,12 +7,12 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
-from minidalle.course.limits import TimeUp
-from minidalle.course.shown import cut
+from minidalle.course.checking.limits import TimeUp
+from minidalle.course.checking.shown import cut
 
 NOT_THEIRS = tuple(
     {
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[2]),
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
     }
 )

@@ -14,14 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from minidalle.course.findings import RUNS, Line
+from minidalle.course.checking.findings import RUNS, Line
+from minidalle.course.checking.report import Report, refused
 from minidalle.course.notebook_code import Asked, Cell, Definitions, definitions, read_cells
-from minidalle.course.report import Report, refused
 from minidalle.exercises.exercise import Exercise
 
 START, EACH = 120.0, 30.0  # seconds for Python, its imports and the definitions; for one exercise
 MEMORY = 8 << 30  # bytes that a process may write to, where the system can limit them
-PACKAGE = str(Path(__file__).resolve().parents[2])  # the folder that `import minidalle` is found in
+PACKAGE = str(Path(__file__).resolve().parents[3])  # the folder that `import minidalle` is found in
 LOOK = 0.02  # seconds between looks at what has been answered
 
 
@@ -66,7 +66,7 @@ def _ask(path: Path, asked: Sequence[Asked], start: float, each: float) -> tuple
         answers.touch()
         request = {"path": str(path.resolve()), "asked": [asdict(one) for one in asked], "answers": str(answers)}
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "minidalle.course.apart", json.dumps(request)],
+            [sys.executable, "-P", "-m", "minidalle.course.checking.apart", json.dumps(request)],
             cwd=path.resolve().parent,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))},
             stdin=subprocess.DEVNULL,
@@ -114,9 +114,10 @@ def _read(answers: Path) -> Iterator[dict[str, Any]]:
 
 def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
     """The other process: run the definitions, then check one after the other."""
-    from minidalle.course.check import examine
-    from minidalle.course.course_file import find_course
-    from minidalle.course.submission import lost_notes, run_definitions
+    from minidalle.course.building.course_file import find_course
+    from minidalle.course.cell_notes import cell_notes
+    from minidalle.course.checking.answer import examine
+    from minidalle.course.submission import run_definitions
 
     _limit_memory()
     sys.path.append(str(path.parent))  # modules beside a notebook; at the end, for they may be named as Python's own
@@ -130,7 +131,8 @@ def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
             if one.name in vars(module):
                 answer = vars(module)[one.name]
                 report = examine(exercises[one.id], answer, one.points, one.seed, exercises)
-                report = replace(report, notes=(*report.notes, *lost_notes(answer, found.lost)))
+                notes = cell_notes(answer, cells, exercises[one.id].reference)
+                report = replace(report, notes=(*report.notes, *notes))
             else:
                 report = _missing(one, exercises[one.id], cells, found, failed)
             print(json.dumps(report.as_plain()), file=file, flush=True)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from minidalle.course.shown import short
+from minidalle.course.checking.shown import short
 from minidalle.exercises.exercise import Plain
 
 

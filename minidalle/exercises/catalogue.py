@@ -11,6 +11,14 @@ from minidalle.exercises.tokenization import (
     text_to_bytes,
     train_bpe,
 )
+from minidalle.exercises.vqgan import (
+    codebook_usage,
+    ema_update,
+    nearest_code,
+    quantizer_loss,
+    restart_dead_codes,
+    straight_through,
+)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
@@ -23,5 +31,11 @@ EXERCISES: dict[str, Exercise] = {
         encode.EXERCISE,
         decode.EXERCISE,
         pad_batch.EXERCISE,
+        nearest_code.EXERCISE,
+        straight_through.EXERCISE,
+        quantizer_loss.EXERCISE,
+        ema_update.EXERCISE,
+        codebook_usage.EXERCISE,
+        restart_dead_codes.EXERCISE,
     )
 }

@@ -12,10 +12,15 @@ from minidalle.exercises.tokenization import (
     train_bpe,
 )
 from minidalle.exercises.vqgan import (
+    adaptive_weight,
     codebook_usage,
     ema_update,
+    gradient_loss,
+    hinge_loss,
     nearest_code,
+    psnr,
     quantizer_loss,
+    residual_block,
     restart_dead_codes,
     straight_through,
 )
@@ -31,11 +36,16 @@ EXERCISES: dict[str, Exercise] = {
         encode.EXERCISE,
         decode.EXERCISE,
         pad_batch.EXERCISE,
+        psnr.EXERCISE,
+        residual_block.EXERCISE,
         nearest_code.EXERCISE,
         straight_through.EXERCISE,
         quantizer_loss.EXERCISE,
         ema_update.EXERCISE,
         codebook_usage.EXERCISE,
         restart_dead_codes.EXERCISE,
+        gradient_loss.EXERCISE,
+        hinge_loss.EXERCISE,
+        adaptive_weight.EXERCISE,
     )
 }

@@ -107,7 +107,7 @@ def writes_the_loss_of_the_generator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def detaches_the_fake_logits(real: Tensor, fake: Tensor) -> Tensor:
-    """It learns from its verdicts on fakes too. It is the pictures that are detached, before it sees them."""
+    """The discriminator learns from fakes too. Their pixels are detached before it sees them; its logits are not."""
     return (F.relu(1 - real).mean() + F.relu(1 + fake.detach()).mean()) / 2
 
 

@@ -156,7 +156,7 @@ def codebook_usage(counts):
 EXERCISE = Exercise(
     id="vqgan.codebook_usage",
     points=3,
-    minutes=10,
+    minutes=15,
     stars=2,
     reference=codebook_usage,
     cases=cases,

@@ -16,7 +16,7 @@ SIZES = ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (4, 3), (5, 2))
 def cases(seed: int) -> list[Case]:
     """From one code of one number; a large ε; a code that nothing chose, now or ever; as many codes as numbers."""
     chance = generator(seed, "vqgan.ema_update")
-    drawn = []
+    drawn: list[Case] = []
     for number, (codes, width) in enumerate(SIZES):
         counts, batch_counts = (torch.randint(2, 9, (codes,), generator=chance).float() for _ in range(2))
         means, batch_means = (torch.randint(1, 9, (codes, width), generator=chance).float() for _ in range(2))
@@ -47,7 +47,7 @@ def _moved(counts: Tensor, sums: Tensor, epsilon: float) -> Moved:
     return counts, sums, sums / _smooth(counts, epsilon)[:, None]
 
 
-def changes_decay_and_1_minus_decay(
+def swaps_decay_and_1_minus_decay(
     counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
 ) -> Moved:
     """`decay` is what is kept of the past, and 1 − decay what is taken of the batch."""
@@ -217,7 +217,7 @@ EXERCISE = Exercise(
     reference=ema_update,
     cases=cases,
     wrong=(
-        changes_decay_and_1_minus_decay,
+        swaps_decay_and_1_minus_decay,
         forgets_the_past,
         adds_the_whole_batch,
         divides_by_counts_that_are_not_smoothed,

@@ -9,19 +9,22 @@ from minidalle.exercises.probes.vqgan_quantizer import probe_nearest_code
 from minidalle.runtime import generator
 from minidalle.vqgan.quantizer import nearest_code
 
+LONG = ([[2.0, 1.0]], [[1.0, 2.0], [6.0, 4.0]])
+BESIDE = ([[2.0, 1.0]], [[5.0, 4.0], [7.0, 1.0]])
+"""A latent and two codes: one of these is long, and in the latent's direction; one is off in one number only."""
+
 CODES = [[0.0, -5], [-6, 1], [2, -5], [1, -2], [5, -5], [0, -1]]
 LATENTS = [[-1.0, 1], [1, 1], [-4, 3], [2, -4], [2, 3], [2, 2]]
-"""Any two of the answers below differ here in two latents. Whole numbers add up exactly on every device."""
+"""Any two of the answers below differ here in at least one latent. All numbers are whole: they add up exactly."""
 
 
 def cases(seed: int) -> list[Case]:
-    """One latent and two codes; then several, a batch of one picture, pictures, and numbers of float64."""
+    """One latent and two codes, twice; then several, a batch of one picture, pictures, and numbers of float64."""
     chance = generator(seed, "vqgan.nearest_code")
     codes, latents = torch.tensor(CODES), torch.tensor(LATENTS)
     codes, latents = codes[_order(len(codes), chance)], latents[_order(len(latents), chance)]
     return [
-        {"latents": _clear(codes[:2], 1, chance), "codebook": codes[:2]},
-        {"latents": _clear(codes[:3], 2, chance), "codebook": codes[:3]},
+        *(_turned(*pair, chance) for pair in (LONG, BESIDE)),
         {"latents": latents[:3], "codebook": codes},
         {"latents": latents, "codebook": codes},
         {"latents": _clear(codes, 4, chance).unsqueeze(0), "codebook": codes},
@@ -32,6 +35,14 @@ def cases(seed: int) -> list[Case]:
 
 def _order(count: int, chance: torch.Generator) -> Tensor:
     return torch.randperm(count, generator=chance)
+
+
+def _turned(latents: list[list[float]], codes: list[list[float]], chance: torch.Generator) -> Case:
+    """The same latent and codes in a mirror, larger, and in another order."""
+    mirror = (1 - 2 * torch.randint(2, (2,), generator=chance)) * torch.randint(1, 4, (), generator=chance)
+    axes = _order(2, chance)
+    codebook = torch.tensor(codes)[_order(2, chance)] * mirror
+    return {"latents": (torch.tensor(latents) * mirror)[:, axes], "codebook": codebook[:, axes]}
 
 
 def _whole(rows: int, width: int, chance: torch.Generator) -> Tensor:
@@ -140,7 +151,7 @@ def nearest_code(latents, codebook):
 EXERCISE = Exercise(
     id="vqgan.nearest_code",
     points=4,
-    minutes=15,
+    minutes=20,
     stars=2,
     reference=nearest_code,
     cases=cases,

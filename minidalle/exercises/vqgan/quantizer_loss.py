@@ -20,7 +20,7 @@ def cases(seed: int) -> list[Case]:
     drawn: list[Case] = []
     for number, shape in enumerate(SHAPES):
         latents = _draw(-4, 5, shape, chance)
-        steps = _draw(2, 6, shape, chance) * (-1) ** _draw(0, 2, shape, chance)
+        steps = _draw(3, 7, shape, chance) * (-1) ** _draw(0, 2, shape, chance)
         drawn.append({"latents": latents, "quantized": latents + steps / 2, "beta": beta[number % len(BETAS)]})
     latents, quantized = (_draw(*ends, (4, 3), chance).double() for ends in ((-4, 0), (1, 5)))
     return [*drawn, {"latents": latents, "quantized": quantized, "beta": beta[0]}]
@@ -149,7 +149,7 @@ def quantizer_loss(latents, quantized, beta):
 
 EXERCISE = Exercise(
     id="vqgan.quantizer_loss",
-    points=4,
+    points=3,
     minutes=15,
     stars=2,
     reference=quantizer_loss,

@@ -13,7 +13,8 @@ Restarted = tuple[Tensor, Tensor]
 COUNTS = (
     ([0.25], 3),
     ([4, 0.25], 3),
-    ([0.5, 4, 0, 6], 5),
+    ([0.5, 4, 0, 1], 5),
+    ([0.5, 3, 0.25], 1),
     ([1, 0, 6, 0.5, 4, 0.25], 9),
     ([0.5, 3, 0.25, 0, 4, 0], 2),
     ([9, 4, 3, 6], 2),
@@ -31,7 +32,7 @@ def cases(seed: int) -> list[Case]:
 def _case(counts: Tensor, many: int, chance: torch.Generator) -> Case:
     """Codes and candidates that are all different; an order that does not begin with 0."""
     threshold = 2.0 ** int(torch.randint(-1, 3, (), generator=chance))
-    width = int(torch.randint(1, 4, (), generator=chance))
+    width = 1 if len(counts) <= 4 else int(torch.randint(2, 4, (), generator=chance))
     numbers = torch.randperm((len(counts) + many) * width, generator=chance).float()
     codebook, candidates = numbers.reshape(-1, width).split([len(counts), many])
     order = torch.randperm(many, generator=chance)
@@ -56,7 +57,7 @@ def _restarted(codebook: Tensor, dead: Tensor, chosen: Tensor) -> Restarted:
 def restarts_the_codes_in_use(
     codebook: Tensor, counts: Tensor, candidates: Tensor, threshold: float, order: Tensor
 ) -> Restarted:
-    """A code is dead if its count is below the threshold; you move those above it."""
+    """A code is dead if its count is below the threshold; you move the others."""
     return _restarted(codebook, torch.where(counts >= threshold)[0], candidates[order])
 
 
@@ -84,7 +85,7 @@ def compares_shares_with_the_threshold(
 def ignores_the_order(
     codebook: Tensor, counts: Tensor, candidates: Tensor, threshold: float, order: Tensor
 ) -> Restarted:
-    """The first candidates are the latents of one picture. The i-th dead code gets candidates[order[i]]."""
+    """`order` is what makes it a choice by lot: the i-th dead code gets candidates[order[i]], not candidates[i]."""
     return _restarted(codebook, torch.where(counts < threshold)[0], candidates)
 
 
@@ -208,7 +209,7 @@ def restart_dead_codes(codebook, counts, candidates, threshold, order):
 
 EXERCISE = Exercise(
     id="vqgan.restart_dead_codes",
-    points=4,
+    points=3,
     minutes=15,
     stars=2,
     reference=restart_dead_codes,

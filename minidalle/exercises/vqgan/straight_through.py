@@ -1,5 +1,7 @@
 """Exercise: the value of the code, the gradient of the latent."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,7 @@ def returns_the_latents(latents: Tensor, quantized: Tensor) -> Tensor:
     return latents.clone()
 
 
-def changes_the_roles(latents: Tensor, quantized: Tensor) -> Tensor:
+def swaps_the_roles(latents: Tensor, quantized: Tensor) -> Tensor:
     """The value is that of `quantized`, the gradient goes to `latents`. You have both the other way round."""
     return quantized + (latents - quantized).detach()
 
@@ -87,11 +89,11 @@ def takes_the_difference_without_a_graph(latents: Tensor, quantized: Tensor) -> 
 
 class _Straight(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, latents: Tensor, quantized: Tensor) -> Tensor:
+    def forward(ctx: Any, latents: Tensor, quantized: Tensor) -> Tensor:
         return quantized.clone()
 
     @staticmethod
-    def backward(ctx, slope: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
         return slope, None
 
 
@@ -114,7 +116,7 @@ def straight_through(latents, quantized):
 
 EXERCISE = Exercise(
     id="vqgan.straight_through",
-    points=3,
+    points=2,
     minutes=10,
     stars=2,
     reference=straight_through,
@@ -125,7 +127,7 @@ EXERCISE = Exercise(
         sends_the_gradient_to_both,
         sends_the_latents_the_gradient_with_a_minus,
         returns_the_latents,
-        changes_the_roles,
+        swaps_the_roles,
         turns_the_difference_around,
         adds_the_codes_to_the_latents,
         writes_the_codes_over_the_latents,

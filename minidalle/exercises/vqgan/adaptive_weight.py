@@ -57,14 +57,19 @@ def clamps_from_below(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) ->
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(clamp).detach()
 
 
-def divides_by_a_norm_that_can_be_0(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """1e-4 is added to the norm of gan_grad before you divide, so that it is never 0."""
+def divides_by_next_to_nothing(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """1e-4 is added to the norm of gan_grad before you divide, so that it is never 0, nor nearly 0."""
     return (rec_grad.norm() / gan_grad.norm()).clamp(0, clamp).detach()
 
 
 def adds_too_small_a_number(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """What is added to the norm is 1e-4. With less than that, an opponent who is nearly silent gets too loud."""
     return (rec_grad.norm() / (gan_grad.norm() + 1e-6)).clamp(0, clamp).detach()
+
+
+def takes_the_small_number_for_the_smallest_norm(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """1e-4 is added to every norm, large or small; it is not the smallest that a norm may be."""
+    return (rec_grad.norm() / gan_grad.norm().clamp(min=1e-4)).clamp(0, clamp).detach()
 
 
 def adds_the_small_number_under_the_root(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
@@ -87,9 +92,14 @@ def adds_up_absolute_values(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1
     return (rec_grad.abs().sum() / (gan_grad.abs().sum() + 1e-4)).clamp(0, clamp).detach()
 
 
+def averages_absolute_values(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """How long a gradient is, no mean says: the norm is the root of the sum of its squared numbers, `.norm()`."""
+    return (rec_grad.abs().mean() / (gan_grad.abs().mean() + 1e-4)).clamp(0, clamp).detach()
+
+
 def takes_the_mean_of_the_gradient(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """How strong a pull is, its mean does not say, as plus and minus cancel. Take the norm: `.norm()`."""
-    return (rec_grad.mean().abs() / (gan_grad.mean().abs() + 1e-4)).clamp(0, clamp).detach()
+    return (rec_grad.mean() / (gan_grad.mean() + 1e-4)).clamp(0, clamp).detach()
 
 
 def divides_number_by_number(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
@@ -151,12 +161,14 @@ EXERCISE = Exercise(
         has_no_largest_weight,
         clamps_always_at_10000,
         clamps_from_below,
-        divides_by_a_norm_that_can_be_0,
+        divides_by_next_to_nothing,
         adds_too_small_a_number,
+        takes_the_small_number_for_the_smallest_norm,
         adds_the_small_number_under_the_root,
         adds_the_small_number_above_too,
         forgets_the_root,
         adds_up_absolute_values,
+        averages_absolute_values,
         takes_the_mean_of_the_gradient,
         divides_number_by_number,
         returns_a_plain_number,

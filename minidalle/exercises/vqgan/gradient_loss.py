@@ -125,6 +125,23 @@ def ignores_which_side_is_brighter(pictures: Tensor, targets: Tensor, scales: in
     return torch.stack([_size(one.abs() - other.abs()) for one, other in edges]).sum() / scales
 
 
+def compares_how_much_edge_there_is(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """Compare edge with edge, each at its place: two pictures can have as much edge in all and nothing in common."""
+    edges = zip(_edges(pictures, scales), _edges(targets, scales), strict=True)
+    return torch.stack([(_size(one) - _size(other)).abs() for one, other in edges]).sum() / scales
+
+
+def averages_before_the_absolute_value(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """First the absolute value of every edge's error, then the mean: else errors up and errors down cancel."""
+    return torch.stack([edge.mean().abs() for edge in _edges(pictures - targets, scales)]).sum() / scales
+
+
+def takes_channels_for_rows(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """The pictures are [B, 3, H, W], so rows are dim 2 and columns dim 3. Dim 1 is red, green and blue."""
+    errors = _pyramid(pictures - targets, scales)
+    return torch.stack([_size(error.diff(dim=1)) + _size(error.diff(dim=2)) for error in errors]).mean()
+
+
 def squares_the_edges(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """Take absolute values, not squares, to which small errors are next to nothing."""
     return torch.stack([edge.square().mean() for edge in _edges(pictures - targets, scales)]).sum() / scales
@@ -220,6 +237,9 @@ EXERCISE = Exercise(
         compares_pixels_and_not_edges,
         takes_edges_of_the_absolute_error,
         ignores_which_side_is_brighter,
+        compares_how_much_edge_there_is,
+        averages_before_the_absolute_value,
+        takes_channels_for_rows,
         squares_the_edges,
         adds_the_edges_up,
         compares_pixels_two_apart,

@@ -76,6 +76,11 @@ def squares_the_distances(real: Tensor, fake: Tensor) -> Tensor:
     return (F.relu(1 - real).square().mean() + F.relu(1 + fake).square().mean()) / 2
 
 
+def costs_beyond_the_margin(real: Tensor, fake: Tensor) -> Tensor:
+    """The other way around: beyond the margin a logit costs nothing, so it is max(0, 1 − real) and max(0, 1 + fake)."""
+    return (F.relu(real - 1).mean() + F.relu(-1 - fake).mean()) / 2
+
+
 def has_no_margin(real: Tensor, fake: Tensor) -> Tensor:
     """A real logit has to be above 1 before it costs nothing, not only above 0: max(0, 1 − real)."""
     return (F.relu(-real).mean() + F.relu(fake).mean()) / 2
@@ -159,6 +164,7 @@ EXERCISE = Exercise(
         looks_only_at_fake_pictures,
         takes_the_cross_entropy,
         squares_the_distances,
+        costs_beyond_the_margin,
         has_no_margin,
         averages_before_it_clips,
         averages_all_logits_together,

@@ -69,6 +69,13 @@ def activates_after_the_convolution(weights: Weights, x: Tensor, groups: int = 3
     return _in(weights, x) + hidden
 
 
+def activates_as_the_first_residual_networks_did(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """There the SiLU came after the convolution and after the sum. Here it comes before each of the convolutions."""
+    hidden = F.silu(convolve(weights["conv1"], normalize(weights, "norm1", x, groups)))
+    hidden = convolve(weights["conv2"], normalize(weights, "norm2", hidden, groups))
+    return F.silu(_in(weights, x) + hidden)
+
+
 def activates_before_it_normalizes(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """A round is normalization, SiLU, convolution, in this order: normalize first."""
     hidden = convolve(weights["conv1"], normalize(weights, "norm1", F.silu(x), groups))
@@ -102,6 +109,12 @@ def stops_after_one_round(weights: Weights, x: Tensor, groups: int = 32) -> Tens
 def leaves_out_the_normalization(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """Both rounds begin with `normalize`, by norm1 and by norm2; it does nothing where these are not there."""
     return _in(weights, x) + _rounds({key: weights[key] for key in weights if "norm" not in key}, x, groups)
+
+
+def normalizes_only_once(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """Both rounds begin with `normalize`: the second one, too, by norm2."""
+    hidden = _round(weights, 1, x, groups)
+    return _in(weights, x) + convolve(weights["conv2"], F.silu(hidden))
 
 
 def activates_only_once(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
@@ -190,12 +203,14 @@ EXERCISE = Exercise(
     wrong=(
         adds_nothing_at_the_end,
         activates_after_the_convolution,
+        activates_as_the_first_residual_networks_did,
         activates_before_it_normalizes,
         activates_the_sum,
         adds_what_was_normalized,
         adds_the_first_round_too,
         stops_after_one_round,
         leaves_out_the_normalization,
+        normalizes_only_once,
         activates_only_once,
         takes_the_sigmoid,
         takes_relu,

@@ -11,17 +11,24 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted(path.relative_to(ROOT / "lessons") for path in (ROOT / "lessons").glob("*/*.ipynb"))
-LIMIT = 60  # seconds that a solution takes at most on two quiet cores; a busy machine gets three times as long
+LIMITS = {"02-vqgan": 120}  # lesson: seconds that its solution takes at most on two quiet cores, if not 60
+BUSY = 3  # a busy machine gets so many times as long
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MINIDALLE_QUICK", "1")  # lessons take fewer steps where they train
+
+
+def limit(path: Path) -> int:
+    """Seconds that a lesson may take here."""
+    return BUSY * LIMITS.get(path.parent.name, 60)
 
 
 def run(path: Path) -> nbformat.NotebookNode:
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=3 * LIMIT, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(book, timeout=limit(path), resources={"metadata": {"path": str(path.parent)}}).execute()
     return book
 
 
@@ -48,7 +55,7 @@ def test_the_solution_earns_everything(lesson: Path) -> None:
     path = ROOT / "solutions" / lesson
     began = time.monotonic()
     earned, out_of = points(run(path))
-    assert time.monotonic() - began < 3 * LIMIT
+    assert time.monotonic() - began < limit(path)
     assert earned == out_of
     checked = command("check", str(path))
     assert (checked.returncode, f"{earned:g} of {out_of:g} points" in checked.stdout) == (0, True), checked.stdout

@@ -69,7 +69,7 @@ from minidalle.data.pixels import sheet, to_floats, to_pixels
 from minidalle.evaluation.bootstrap import estimate
 from minidalle.presets import CPU, SMALL_VQGAN
 from minidalle.training.config import SMALL_DISCRIMINATOR
-from minidalle.vqgan import VQGAN, Discriminator, blocks, losses, quantizer
+from minidalle.vqgan import VQGAN, Discriminator, losses, quantizer
 from minidalle.vqgan.clustering import kmeans
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's, told apart by everybody

@@ -266,13 +266,18 @@ def column(log, name):
     return [row[name] for row in log]
 
 
+@torch.no_grad()
+def without_codes(vqgan):
+    """The pictures of dev through the encoder and the decoder alone."""
+    return vqgan(dev, quantize=False).pictures.clamp(0, 1)
+
+
 torch.manual_seed(0)
 autoencoder = VQGAN(small)
-with use(mine(globals())), torch.no_grad():
-    before = autoencoder(dev, quantize=False).pictures.clamp(0, 1)
-    with torch.enable_grad():
-        log = train_small(autoencoder, 150, quantize=False)
-    after = autoencoder(dev, quantize=False).pictures.clamp(0, 1)
+with use(mine(globals())):
+    before = without_codes(autoencoder)
+    log = train_small(autoencoder, 150, quantize=False)
+    after = without_codes(autoencoder)
     print("training, every 25 steps:", *[f"{value:.1f}" for value in column(log, "psnr")], "dB")
     print(f"held out: {losses.psnr(after, dev).mean():.1f} dB")
 show(torch.cat([dev[:12], before[:12], after[:12]]), 12, ["real", "untrained", "150 steps"], "A plain autoencoder")
@@ -415,8 +420,8 @@ plt.show()
 #
 # <details><summary>Answer</summary>
 #
-# Codes follow four times more slowly, and latents are pulled four times harder. It still trains, which is why it was
-# found late: the value of the loss is the same for β = 1, and nothing crashes.
+# Codes follow four times more slowly, and latents are pulled four times harder. It still trains, and the *value* of the
+# loss is exactly the same: that is why nobody noticed.
 #
 # </details>
 #
@@ -503,10 +508,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: three gray clouds, and three codes that begin side by side in a corner. Code 1 has walked to the
-# middle of the nearest cloud, code 0 to a place between the other two, and code 2 is where it was.*
+# middle of the nearest cloud, code 0 to a place between the other two, and code 2 is almost where it was.*
 #
-# Code 2 was never the nearest of anything, and nothing in the rule will ever move it, while code 0 stands for two
-# clouds and fits neither. Code 2 is **dead**.
+# Code 2 was never the nearest of anything. Nothing in the rule will ever bring it to a cloud (its short step is the
+# smoothing's), while code 0 stands for two clouds and fits neither. Code 2 is **dead**.
 #
 # ## 2.7 Collapse
 #
@@ -514,8 +519,8 @@ plt.show()
 # The number of codes in use is a coarse measure: a code chosen once counts as much as one chosen a thousand times.
 # **Perplexity** counts what it feels like: $e^{H}$, where $H = -\sum p \ln p$ is the entropy of the codes' shares *p*.
 #
-# Worked: four codes, chosen 2, 1, 1 and 0 times. Shares ½, ¼, ¼, 0; $H = ½ \ln 2 + ¼ \ln 4 + ¼ \ln 4 = 1.04$; $e^H =
-# 2.83$. Three codes are used, and it feels like 2.8.
+# Worked: four codes, chosen 2, 1, 1 and 0 times. Their shares are ½, ¼, ¼ and 0, so
+# $H = ½ \ln 2 + ¼ \ln 4 + ¼ \ln 4 = 1.04$ and $e^H = 2.83$. Three codes are used, and it feels like 2.8.
 #
 # **Predict.** What is the perplexity of 512 codes that are chosen equally often? And if one takes half of all, and the
 # others share the rest?
@@ -740,15 +745,14 @@ torch.manual_seed(0)
 flat = VQGAN(small)
 with use(mine(globals())):
     train_small(flat, 150, quantize=False, weights=losses.LossWeights(l1=1, mse=0, gradient=0))
-    with torch.no_grad():
-        washed = flat(dev, quantize=False).pictures.clamp(0, 1)
-        color = dev - dev.mean(dim=1, keepdim=True)  # what a pixel has beyond its gray
-        vivid = (color.square().mean(dim=1) > 0.03)[:, None]
-        for name, copy in {"L1 alone": washed, "L1 + edges": after}.items():
-            kept = ((copy - copy.mean(dim=1, keepdim=True)) * color * vivid).sum() / (color.square() * vivid).sum()
-            l1, edges = F.l1_loss(copy, dev), losses.gradient_loss(copy, dev)
-            print(f"{name:11} {losses.psnr(copy, dev).mean():5.2f} dB   L1 {l1:.4f}   edges {edges:.4f}", end="   ")
-            print(f"saturation kept of vivid colors {kept:.0%}")
+    washed = without_codes(flat)
+    color = dev - dev.mean(dim=1, keepdim=True)  # what a pixel has beyond its gray
+    vivid = (color.square().mean(dim=1) > 0.03)[:, None]
+    for name, copy in {"L1 alone": washed, "L1 + edges": after}.items():
+        kept = ((copy - copy.mean(dim=1, keepdim=True)) * color * vivid).sum() / (color.square() * vivid).sum()
+        l1, edges = F.l1_loss(copy, dev), losses.gradient_loss(copy, dev)
+        print(f"{name:11} {losses.psnr(copy, dev).mean():5.2f} dB   L1 {l1:.4f}   edges {edges:.4f}", end="   ")
+        print(f"saturation kept of vivid colors {kept:.0%}")
 show(torch.cat([dev[:12], washed[:12], after[:12]]), 12, ["real", "L1 alone", "L1 + edges"], "150 steps each")
 
 # %% [markdown]

@@ -788,22 +788,30 @@ show(torch.cat([dev[:12], washed[:12], after[:12]]), 12, ["real", "L1 alone", "L
 #
 # </details>
 
+# %% [markdown]
+# **Your turn.** From here on you get the signature and one line. The loss is the mean of the first cost over all verdicts
+# on real pictures, plus the mean of the second over all verdicts on copies, divided by 2.
+
 # %% exercise: vqgan.hinge_loss
+# docstring: first line
 
 # %% [markdown]
 # How loud may the critic be? Its gradient can be a thousand times larger or smaller than that of the reconstruction,
 # and changes all the time. The **adaptive weight** measures both at the decoder's last layer and makes the two pull
-# equally hard: $\|\nabla_\text{rec}\| / (\|\nabla_\text{gan}\| + 10^{-4})$, at most 10,000.
+# equally hard: $\|\nabla_\text{rec}\| / (\|\nabla_\text{gan}\| + 10^{-4})$, at most `clamp`. The length of a gradient is
+# the root of the sum of all its squares, `norm()`. The weight is a number to multiply by, and nothing that one could
+# learn through.
 #
 # **Predict.** The gradients' norms are 0.2 and 4. Which weight? And if the critic has no gradient at all?
 #
 # <details><summary>Answer</summary>
 #
-# 0.05; and 0.2 / 0.0001 = 2,000. That is loud, but 2,000 times nothing is nothing.
+# About 0.05; and 0.2 / 0.0001 = 2,000. That is loud, but 2,000 times nothing is nothing.
 #
 # </details>
 
 # %% exercise: vqgan.adaptive_weight
+# docstring: first line
 
 # %% [markdown]
 # **Look.** Two critics, 40 steps each. One sees the blurs of section 2.2, one the copies of the shipped VQGAN.

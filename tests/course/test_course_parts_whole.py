@@ -36,6 +36,7 @@ CAPTIONS = [
 ]
 SAMPLING = SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
 MOST = max(len(exercise.also_right) for exercise in EXERCISES.values())
+OF_TRAINING = {"VQGANStage.step", "reconstruction_loss"}  # what a pipeline that only draws does not reach
 ALL = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
 
 
@@ -71,9 +72,9 @@ def test_with_all_other_right_answers_every_token_and_picture_is_the_same(turn: 
     with noted(parts) as called:
         own_tokens, own_pictures = drawn()
     assert own_tokens == tokens
-    assert torch.equal(own_pictures, pictures)
+    torch.testing.assert_close(own_pictures, pictures, rtol=0, atol=1e-5)  # other orders of adding are right, too
     reaches = {EXERCISES[key].reaches for key in called}
-    assert reaches == {exercise.reaches for exercise in EXERCISES.values()}
+    assert reaches == {exercise.reaches for exercise in EXERCISES.values()} - OF_TRAINING
 
 
 @ALL
@@ -188,10 +189,11 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
         return done.stdout
 
     said = command("run", "--preset", "tiny", "--ranks", 2, "--parts", mine)
-    names = [exercise.name for exercise in EXERCISES.values() if exercise.name != "decode"]
+    idle = ["decode", "codebook_usage"]  # nothing is read back, and no epoch ends within so few steps
+    names = [exercise.name for exercise in EXERCISES.values() if exercise.name not in idle]
     assert said.splitlines()[-1] == (
         f"Drawn by {len(names)} of yours, 0 of the reference. Yours: {', '.join(names)}. "
-        "Also yours, but not needed here: decode."
+        f"Also yours, but not needed here: {', '.join(idle)}."
     )
     assert len(list(called.iterdir())) == 2  # rank 0, and the other one that trained the BART
     command("train", "tokenizer", "--preset", "tiny", "--out", "reference")
@@ -200,6 +202,7 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
     asked = ("generate", "red apple", "--run", "runs/tiny", "--out")
     command(*asked, "reference.png")
     said = command(*asked, "mine.png", "--parts", mine)
-    assert "Drawn by 4 of yours, 0 of the reference. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
+    names = ["text_to_bytes", "merge_pair", "encode", "pad_batch", "residual_block"]
+    assert f"Drawn by 5 of yours, 0 of the reference. Yours: {', '.join(names)}." in said
     assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "reference.png").read_bytes()
     assert not (tmp_path / "home").exists()  # no try is remembered

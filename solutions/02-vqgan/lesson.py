@@ -23,8 +23,8 @@
 # convolution is. About four and a half hours; each section can be done on another day.
 #
 # **How a section goes** is as in lesson 01: predict, read something worked, write, check, look. Hints are folded, and
-# nothing has to be finished before you go on. The small experiments train for real, once, with one seed: your numbers may
-# differ a little from those in the text.
+# nothing has to be finished before you go on. The small experiments train for real, once, with one seed: your numbers
+# may differ a little from those in the text.
 #
 # **Do you remember?** Answer first, then unfold.
 #
@@ -455,8 +455,8 @@ plt.show()
 # %% [markdown]
 # *The figure in words: three times the same twelve blue dots and three orange squares. Two squares' arrows point to the
 # middle of their dots and are the same in all three; the third square, nearest to no dot, has none. The dots have no
-# arrows for β = 0, short ones towards their square for β = 0.25, and four times as long ones, up to the square, for
-# β = 1.*
+# arrows for β = 0, short ones towards their square for β = 0.25, and for β = 1 ones that are four times as long and reach
+# the square.*
 #
 # The square without an arrow is chosen by nobody, and so nothing moves it. Remember it: section 2.7 is about such
 # codes.
@@ -608,7 +608,7 @@ with use(mine(globals())), torch.no_grad():
 # batches differ.*
 #
 # A has collapsed: two thirds of its codes never see a latent. B follows A exactly until its dead codes are found out:
-# their counts begin at 1 and lose 2 % a step, which takes some 70 steps. On held-out pictures A reaches 18.3 dB, B 18.7
+# their counts begin at 1 and lose 2 % a step, which takes some 80 steps. On held-out pictures A reaches 18.3 dB, B 18.7
 # and C 19.0: bits that are not used are bits that are missing.
 #
 # **Paint both codebooks.** What does a code look like? Fill the whole grid with it, decode, and cut out the middle.
@@ -686,8 +686,9 @@ print(f"the five most frequent codes, {often[:5].tolist()}, are {share:.0%} of a
 # *The figure in words: 512 tiles from black to white. Most are one flat color; some have stripes or a grid, and a few
 # at the bright end cannot be told from paper.*
 #
-# 77 paint plain white, and there are no eyes. A code alone is a color, an edge or a texture; what it becomes depends on its neighbors, which the decoder's
-# convolutions see, too. Stripes show codes in a company that they never have in a picture.
+# 77 paint plain white, and there are no eyes. A code alone is a color, an edge or a texture; what it becomes depends on
+# its neighbors, which the decoder's convolutions see, too. Stripes show codes in a company that they never have in a
+# picture.
 #
 # And one picture with the numbers over it: this, row by row, is what the model of the next lessons will write.
 
@@ -791,8 +792,8 @@ show(torch.cat([dev[:12], washed[:12], after[:12]]), 12, ["real", "L1 alone", "L
 # </details>
 
 # %% [markdown]
-# **Your turn.** From here on you get the signature and one line. The loss is the mean of the first cost over all verdicts
-# on real pictures, plus the mean of the second over all verdicts on copies, divided by 2.
+# **Your turn.** From here on you get the signature and one line. The loss is the mean of the first cost over all
+# verdicts on real pictures, plus the mean of the second over all verdicts on copies, divided by 2.
 
 # %% exercise: vqgan.hinge_loss
 # docstring: first line
@@ -800,8 +801,8 @@ show(torch.cat([dev[:12], washed[:12], after[:12]]), 12, ["real", "L1 alone", "L
 # %% [markdown]
 # How loud may the critic be? Its gradient can be a thousand times larger or smaller than that of the reconstruction,
 # and changes all the time. The **adaptive weight** measures both at the decoder's last layer and makes the two pull
-# equally hard: $\|\nabla_\text{rec}\| / (\|\nabla_\text{gan}\| + 10^{-4})$, at most `clamp`. The length of a gradient is
-# the root of the sum of all its squares, `norm()`. The weight is a number to multiply by, and nothing that one could
+# equally hard: $\|\nabla_\text{rec}\| / (\|\nabla_\text{gan}\| + 10^{-4})$, at most `clamp`. The length of a gradient
+# is the root of the sum of all its squares, `norm()`. The weight is a number to multiply by, and nothing that one could
 # learn through.
 #
 # **Predict.** The gradients' norms are 0.2 and 4. Which weight? And if the critic has no gradient at all?
@@ -983,8 +984,8 @@ plt.show()
 #
 # Each doubling of K adds one bit to every token, eight bytes to the picture, and about 1.5 dB at first, then less.
 # Against WebP, tokens need about half the bytes for the same PSNR, against JPEG a quarter. But the comparison flatters
-# them: the decoder has megabytes of weights that nobody counted, and knows nothing but emoji. WebP takes any picture, and
-# with more bytes becomes as good as one likes; PNG, at 942 bytes, loses nothing at all.
+# them: the decoder has megabytes of weights that nobody counted, and knows nothing but emoji. WebP takes any picture,
+# and with more bytes becomes as good as one likes; PNG, at 942 bytes, loses nothing at all.
 #
 # **Faces.** Many who used DALL·E mini noticed that faces come out as smears. Is that so here?
 #
@@ -1229,7 +1230,7 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 
 # %% instructor [markdown]
 # **For the instructor.** Four to five hours; good places to stop are the ends of 2.3, 2.7 and 2.9. Planned as the
-# longest are `nearest_code`, `ema_update` (counts and sums are averaged, not the codes) and `gradient_loss` (the mean of
-# each direction, then their sum). All small trainings together take about a minute on two cores, the large one about
-# two; set `MINIDALLE_QUICK=1` in a computer room. If time is short, leave out `hinge_loss` and `adaptive_weight` with a `course.toml`
-# (docs/authoring.md); section 2.9 then still shows what a critic does.
+# longest are `nearest_code`, `ema_update` (counts and sums are averaged, not the codes) and `gradient_loss` (the mean
+# of each direction, then their sum). All small trainings together take about a minute on two cores, the large one about
+# two; set `MINIDALLE_QUICK=1` in a computer room. If time is short, leave out `hinge_loss` and `adaptive_weight` with a
+# `course.toml` (docs/authoring.md); section 2.9 then still shows what a critic does.

@@ -799,8 +799,8 @@ show(torch.cat([dev[:12], washed[:12], after[:12]]), 12, ["real", "L1 alone", "L
 # docstring: first line
 
 # %% [markdown]
-# How loud may the critic be? Its gradient can be a thousand times larger or smaller than that of the reconstruction,
-# and changes all the time. The **adaptive weight** measures both at the decoder's last layer and makes the two pull
+# How loud may the critic be? Its gradient can be many times larger or smaller than that of the reconstruction, and
+# changes all the time. The **adaptive weight** measures both at the decoder's last layer and makes the two pull
 # equally hard: $\|\nabla_\text{rec}\| / (\|\nabla_\text{gan}\| + 10^{-4})$, at most `clamp`. The length of a gradient
 # is the root of the sum of all its squares, `norm()`. The weight is a number to multiply by, and nothing that one could
 # learn through.
@@ -865,7 +865,7 @@ plt.show()
 #
 # Honestly: **on 32 × 32 emoji a critic brought no gain that one could see.** In the trial behind the package's presets,
 # a whole training that ended with one reached 22.7 dB, and 22.6 dB without. Flat drawings of 32 pixels have no texture
-# to get right, so the presets for small pictures leave it out. At the published scale a token stands for 16 × 16 pixels
+# to get right, so the presets for 32 × 32 leave it out. At the published scale a token stands for 16 × 16 pixels
 # of a photograph, and pixel losses alone fill them with an average: there the critic is the difference between soft and
 # crisp (Esser and others, 2021). It enters late, in the preset `dalle-mini` after 250,000 of a million steps, because a
 # critic that starts beside a decoder that paints noise learns nothing useful.

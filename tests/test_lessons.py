@@ -14,17 +14,24 @@ from minidalle.cli.course import check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted(path.relative_to(ROOT / "lessons") for path in (ROOT / "lessons").glob("*/*.ipynb"))
-LIMIT = 60  # seconds that a solution takes at most on two quiet cores; a busy machine gets three times as long
+LIMITS = {"02-vqgan": 120}  # lesson: seconds that its solution takes at most on two quiet cores, if not 60
+BUSY = 3  # a busy machine gets so many times as long
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MINIDALLE_QUICK", "1")  # lessons take fewer steps where they train
+
+
+def limit(path: Path) -> int:
+    """Seconds that a lesson may take here."""
+    return BUSY * LIMITS.get(path.parent.name, 60)
 
 
 def run(path: Path) -> nbformat.NotebookNode:
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=3 * LIMIT, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(book, timeout=limit(path), resources={"metadata": {"path": str(path.parent)}}).execute()
     return book
 
 
@@ -37,7 +44,8 @@ def points(book: nbformat.NotebookNode) -> tuple[float, float]:
 
 
 def pytest_grades(path: Path) -> str:
-    arguments = ["-q", "-p", "no:cacheprovider", "tests/graded", "--submission", str(path)]
+    own = ["-k", f"[{path.stem}."]  # a notebook answers for its own lesson, a folder for all
+    arguments = ["-q", "-p", "no:cacheprovider", "tests/graded", "--submission", str(path), *own]
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], capture_output=True, text=True, cwd=ROOT).stdout
 
 
@@ -47,7 +55,7 @@ def test_the_solution_earns_everything(lesson: Path, capsys: pytest.CaptureFixtu
     path = ROOT / "solutions" / lesson
     began = time.monotonic()
     earned, out_of = points(run(path))
-    assert time.monotonic() - began < 3 * LIMIT
+    assert time.monotonic() - began < limit(path)
     assert earned == out_of
     code, said = check_files(path, (), None), capsys.readouterr().out
     assert (code, f"{earned:g} of {out_of:g} points" in said) == (0, True), said

@@ -187,7 +187,7 @@ def _reconstruction(
     scores = list(_by_part("reconstruction", sources, rows, pictures))
     for split in _splits(pictures, rows):
         of_split = pictures.splits[rows] == split
-        used = codebook_usage(tokens[of_split], config.codes)
+        used = codebook_usage(tokens[of_split].flatten().bincount())
         for name, count in zip(("codes_used", "perplexity"), used, strict=True):
             value = Estimate(float(count), None, None, int(of_split.sum()))
             scores.append(Score("reconstruction", split, "all", AGAIN, name, value))

@@ -11,6 +11,19 @@ from minidalle.exercises.tokenization import (
     text_to_bytes,
     train_bpe,
 )
+from minidalle.exercises.vqgan import (
+    adaptive_weight,
+    codebook_usage,
+    ema_update,
+    gradient_loss,
+    hinge_loss,
+    nearest_code,
+    psnr,
+    quantizer_loss,
+    residual_block,
+    restart_dead_codes,
+    straight_through,
+)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
@@ -23,5 +36,16 @@ EXERCISES: dict[str, Exercise] = {
         encode.EXERCISE,
         decode.EXERCISE,
         pad_batch.EXERCISE,
+        psnr.EXERCISE,
+        residual_block.EXERCISE,
+        nearest_code.EXERCISE,
+        straight_through.EXERCISE,
+        quantizer_loss.EXERCISE,
+        ema_update.EXERCISE,
+        codebook_usage.EXERCISE,
+        restart_dead_codes.EXERCISE,
+        gradient_loss.EXERCISE,
+        hinge_loss.EXERCISE,
+        adaptive_weight.EXERCISE,
     )
 }

@@ -16,7 +16,7 @@ from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
 from minidalle.vqgan import VQGAN, VQGANOutput
 from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
-from minidalle.vqgan.quantizer import code_statistics, usage_of_counts
+from minidalle.vqgan.quantizer import code_statistics, codebook_usage
 
 KMEANS_PICTURES = 512  # that the codebook starts from: 32 k latents at 64 tokens each
 RESTART_CANDIDATES = 256  # latents of each rank that dead codes may restart at
@@ -174,7 +174,7 @@ class VQGANStage:
         size = self.config.batch_size
         epoch_ends = (n + 1) * size // len(self.rows) > n * size // len(self.rows)
         if epoch_ends and n >= self.config.unquantized:
-            self.usage = usage_of_counts(self.counts)
+            self.usage = codebook_usage(self.counts)
             self.counts.zero_()
         return dict(zip(("codes_used", "perplexity"), self.usage, strict=False))
 

@@ -41,9 +41,14 @@ def convolve(weights: Weights, x: Tensor) -> Tensor:
 def residual_block(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """Two rounds of normalization, SiLU and convolution, added to what came in.
 
+    A round is `normalize`, `F.silu`, `convolve`. One pixel, convolutions that double it, no normalization:
+    {"conv1": {"weight": [[[[2.0]]]], "bias": [0.0]}, "conv2": {"weight": [[[[2.0]]]], "bias": [0.0]}},
+    [[[[1.0]]]] → [[[[3.37]]]].
+
     Args:
         weights: norm1, conv1, norm2, conv2, each with weight and bias. Without norm1 and norm2 nothing is
-            normalized. nin_shortcut, a 1 × 1 convolution, is there if the block changes the channels.
+            normalized. nin_shortcut, a 1 × 1 convolution, is there if the block changes the channels, and then
+            what came in goes through it before it is added.
         x: [B, C_in, H, W].
         groups: groups of the normalizations.
 

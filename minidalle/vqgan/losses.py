@@ -9,6 +9,9 @@ from torch import Tensor
 def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture in decibels: −10 log10 of its mean squared error.
 
+    The peak is 1, the brightest that a pixel can be. An error of 0.1 everywhere is 20 dB, one of 0.01 is 40 dB:
+    [[[[0.6]]]], [[[[0.5]]]] → [20.0].
+
     Args:
         pictures: [B, 3, H, W] in [0, 1].
         targets: [B, 3, H, W] in [0, 1].
@@ -22,17 +25,19 @@ def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
 def gradient_loss(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """How far the edges of the pictures are from the edges of the targets, fine ones and coarse ones.
 
-    An edge is the difference of two neighboring pixels. The mean absolute error of the horizontal ones and
-    that of the vertical ones are added, and averaged over scales, each half as fine as the one before it. It
-    is a perceptual term that needs no pretrained network.
+    An edge is the difference of two pixels side by side, or one above the other. At each scale the mean absolute
+    error of the edges across is added to that of the edges down: [[[[0.0, 1.0], [2.0, 3.0]]]],
+    [[[[0.0, 0.0], [0.0, 0.0]]]], 1 → 1 + 2 = 3.0. The first scale is the pictures as they are, each further one
+    has the means of the blocks of 2 × 2 pixels of the scale before it, and the loss is the mean over scales.
 
     Args:
         pictures: [B, 3, H, W], whose sides are at least 2^scales.
         targets: [B, 3, H, W].
-        scales: how many scales.
+        scales: how many scales, at least 1.
 
     Returns:
-        A scalar. Source: Mathieu et al. 2016, "Deep multi-scale video prediction", section 3.3.
+        A scalar: a perceptual term that needs no pretrained network. Source: Mathieu et al. 2016,
+        "Deep multi-scale video prediction", section 3.3.
     """
     error = pictures - targets  # the edges of a difference are the difference of the edges
     total = error.new_zeros(())
@@ -75,9 +80,11 @@ def reconstruction_loss(pictures: Tensor, targets: Tensor, weights: LossWeights)
 def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
     """What the discriminator minimizes: real logits above 1, fake ones below −1; beyond that is no gain.
 
+    [0.5, 3.0], [-2.0, 0.0] → (0.25 + 0.5) / 2 = 0.375.
+
     Args:
         real: logits of real pictures, any shape.
-        fake: logits of reconstructions, any shape, without a gradient to the generator.
+        fake: logits of reconstructions, any shape. The reconstructions are detached, the logits are not.
 
     Returns:
         A scalar, (mean max(0, 1 − real) + mean max(0, 1 + fake)) / 2. Source: Lim and Ye 2017,
@@ -100,6 +107,8 @@ def generator_loss(fake: Tensor) -> Tensor:
 
 def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """The weight that makes the discriminator's pull on the decoder as strong as the reconstruction's.
+
+    [3.0, 4.0], [0.0, 0.5] → 5 / 0.5001 = 9.998. It is a number to multiply a loss by, and nothing to learn through.
 
     Args:
         rec_grad: gradient of the reconstruction loss with respect to `VQGAN.last_layer`.

@@ -12,10 +12,11 @@ from minidalle.vqgan.config import VQGANConfig
 def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
     """The index of the code at the smallest Euclidean distance from each latent; the first one of a tie.
 
-    ‖x − e‖² = ‖x‖² − 2 x·e + ‖e‖², and ‖x‖² is the same for every code: one matrix product decides.
+    [[0.0, 2.0], [4.0, 5.0]], [[0.0, 1.0], [3.0, 3.0]] → [0, 1]. ‖x − e‖² = ‖x‖² − 2 x·e + ‖e‖², and ‖x‖² is
+    the same for every code: one matrix product decides.
 
     Args:
-        latents: [..., D].
+        latents: [..., D]: any number of dimensions, the last of them D.
         codebook: [K, D].
 
     Returns:
@@ -26,6 +27,8 @@ def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
 
 def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
     """The value of `quantized`, with a gradient that goes to `latents` as if nothing had been quantized.
+
+    [1.0], [3.0] → [3.0]; a gradient of 0.5 that comes back is 0.5 for `latents` and 0 for `quantized`.
 
     Args:
         latents: [..., D], what the encoder said.
@@ -40,6 +43,9 @@ def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
 
 def quantizer_loss(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
     """Pull codes to latents (the codebook term) and, β times as hard, latents to codes (the commitment term).
+
+    Both terms are mean squared differences, and each moves only one side:
+    [1.0, 2.0], [1.0, 4.0], 0.25 → 2 + 0.25 · 2 = 2.5.
 
     Args:
         latents: [..., D], what the encoder said.
@@ -74,19 +80,24 @@ def code_statistics(latents: Tensor, tokens: Tensor, codes: int) -> tuple[Tensor
 
 
 def ema_update(
-    running: tuple[Tensor, Tensor],
-    batch: tuple[Tensor, Tensor],
+    counts: Tensor,
+    sums: Tensor,
+    batch_counts: Tensor,
+    batch_sums: Tensor,
     decay: float,
     epsilon: float = 1e-5,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Move the running counts and sums towards a batch's; each code is then sum / count.
 
-    The counts that divide are Laplace-smoothed, (n + ε) / (N + K ε) · N with N = Σ n, so that a code that
-    nothing chose is not divided by zero.
+    [1.0], [[2.0]], [3.0], [[12.0]], 0.5 → counts [2.0], sums [[7.0]], codebook [[3.5]]. The counts that divide
+    are Laplace-smoothed, (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not divided
+    by zero. Only the codebook sees the smoothed ones.
 
     Args:
-        running: counts [K] and sums [K, D] so far.
-        batch: counts [K] and sums [K, D] of this batch; see `code_statistics`.
+        counts: [K], the running counts so far.
+        sums: [K, D], the running sums so far.
+        batch_counts: [K], how often this batch chose each code.
+        batch_sums: [K, D], the sums of the latents that chose it; see `code_statistics`.
         decay: how much of the past is kept, in [0, 1).
         epsilon: ε.
 
@@ -94,10 +105,11 @@ def ema_update(
         The new counts [K], sums [K, D] and codebook [K, D]; the arguments are left as they are.
         Source: van den Oord et al. 2017, appendix A.1; the smoothing: Razavi et al. 2019, "VQ-VAE-2", code.
     """
-    counts, sums = (decay * old + (1 - decay) * new for old, new in zip(running, batch, strict=True))
+    counts = decay * counts + (1 - decay) * batch_counts
+    sums = decay * sums + (1 - decay) * batch_sums
     total = counts.sum()
     smoothed = (counts + epsilon) / (total + len(counts) * epsilon) * total
-    return counts, sums, sums / smoothed.clamp_min(torch.finfo(sums.dtype).tiny).unsqueeze(1)
+    return counts, sums, sums / smoothed.unsqueeze(1)
 
 
 def restart_dead_codes(
@@ -106,7 +118,8 @@ def restart_dead_codes(
     """Move codes that hardly anything chooses onto latents, where they will be chosen.
 
     The i-th dead code becomes `candidates[order[i]]`. If there are more dead codes than candidates, the rest
-    stay as they are.
+    stay as they are. [[1.0], [2.0]], [5.0, 0.0], [[7.0], [8.0]], 1.0, [1, 0] → codebook [[1.0], [8.0]],
+    restarted [False, True].
 
     Args:
         codebook: [K, D].
@@ -121,30 +134,24 @@ def restart_dead_codes(
     """
     dead = (counts < threshold).nonzero().squeeze(1)[: len(candidates)]
     restarted = torch.zeros_like(counts, dtype=torch.bool).index_fill(0, dead, True)
-    chosen = candidates[order[: len(dead)]].to(codebook.dtype)
-    return codebook.index_copy(0, dead, chosen), restarted
+    return codebook.index_copy(0, dead, candidates[order[: len(dead)]]), restarted
 
 
-def codebook_usage(tokens: Tensor, codes: int) -> tuple[int, float]:
+def codebook_usage(counts: Tensor) -> tuple[int, float]:
     """How many codes are in use, and how many it feels like.
 
-    Perplexity is e to the entropy of how often each code was chosen: K if all are chosen equally often, 1 if
-    one code is all that is ever chosen. Count over an epoch: a batch is too small to show every code.
+    Perplexity is e to the entropy (in nats) of the codes' shares: K if all are chosen equally often, 1 if one
+    code is all that is ever chosen. [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as often. Count over
+    an epoch: a batch is too small to show every code.
 
     Args:
-        tokens: long, any shape, at least one token.
-        codes: K.
+        counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0.
 
     Returns:
         The number of codes chosen at least once, and the perplexity.
     """
-    return usage_of_counts(torch.bincount(tokens.flatten(), minlength=codes))
-
-
-def usage_of_counts(counts: Tensor) -> tuple[int, float]:
-    """`codebook_usage` of how often each code was chosen [K], counted over many batches."""
-    shares = counts.cpu().double()
-    shares /= shares.sum()
+    counts = counts.cpu().double()
+    shares = counts / counts.sum()
     entropy = -torch.xlogy(shares, shares).sum()
     return int((counts > 0).sum()), float(entropy.exp())
 
@@ -221,7 +228,7 @@ class VectorQuantizer(nn.Module):
         """
         decay, below = self.config.ema_decay, self.config.restart_below
         require(decay > 0, "ema_decay", decay, "more than 0, to update a codebook by a running mean")
-        new_counts, new_sums, codebook = ema_update((self.counts, self.sums), (counts, sums), decay)
+        new_counts, new_sums, codebook = ema_update(self.counts, self.sums, counts, sums, decay)
         share = new_counts.mean()
         threshold = float(below * share)
         codebook, restarted = restart_dead_codes(codebook, new_counts, candidates, threshold, order)

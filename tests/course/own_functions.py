@@ -14,9 +14,11 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 
 from minidalle.errors import require
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
+from minidalle.vqgan.blocks import convolve, normalize
 
 def word_symbols(word):
     return [SYMBOLS[byte] for byte in text_to_bytes(word)]

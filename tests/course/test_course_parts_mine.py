@@ -44,7 +44,8 @@ def test_the_rest_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     changes = {name: STUB.format(name) for name in ("count_pairs", "merge_pair", "decode")}
     functions = functions_of(solved(changes | {"encode": WRONG.format("encode"), "pad_batch": ""}), tmp_path)
     right = mine({**functions, "text_to_bytes": bpe.text_to_bytes, "train": 3, "decode ": None})
-    assert list(right) == ["tokenization.train_bpe", "tokenization.build_vocab"]
+    lesson = [key for key in right if key.startswith("tokenization.")]
+    assert lesson == ["tokenization.train_bpe", "tokenization.build_vocab"]
     assert capsys.readouterr().out == (
         "The package's functions stand in for count_pairs, merge_pair, decode (not written yet) "
         "and encode (not right yet).\n"

@@ -40,6 +40,7 @@ CAPTIONS = [
 ]
 SAMPLING = SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
 MOST = max(len(exercise.also_right) for exercise in EXERCISES.values())
+OF_TRAINING = {"VQGANStage.step", "reconstruction_loss"}  # what a pipeline that only draws does not reach
 ALL = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
 
 
@@ -75,9 +76,9 @@ def test_with_all_other_right_answers_every_token_and_picture_is_the_same(turn: 
     with noted(parts) as called:
         own_tokens, own_pictures = drawn()
     assert own_tokens == tokens
-    assert torch.equal(own_pictures, pictures)
+    torch.testing.assert_close(own_pictures, pictures, rtol=0, atol=1e-5)  # other orders of adding are right, too
     reaches = {EXERCISES[key].reaches for key in called}
-    assert reaches == {exercise.reaches for exercise in EXERCISES.values()}
+    assert reaches == {exercise.reaches for exercise in EXERCISES.values()} - OF_TRAINING
 
 
 @ALL
@@ -195,10 +196,11 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
 
     folder = tmp_path / "run"
     said = command("run", "--preset", "tiny", "--data", "pictures", "--out", folder, "--ranks", 2, "--parts", mine)
-    names = [exercise.name for exercise in EXERCISES.values() if exercise.name != "decode"]
+    idle = ["decode"]  # nothing is read back
+    names = [exercise.name for exercise in EXERCISES.values() if exercise.name not in idle]
     assert said.splitlines()[-1] == (
         f"Drawn by {len(names)} of yours, 0 of the package's. Yours: {', '.join(names)}. "
-        "Also yours, but not needed here: decode."
+        f"Also yours, but not needed here: {', '.join(idle)}."
     )
     assert json.loads((folder / "run.json").read_text())["parts"] == list(EXERCISES)
     report = (folder / "report.html").read_text(encoding="utf-8")
@@ -209,7 +211,8 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
     assert learned[0].read_bytes() == learned[1].read_bytes()
     assert "parts" not in json.loads((tmp_path / "plain" / "run.json").read_text())
     said = command("generate", "square of color 7", "--run", folder, "--out", "mine.png", "--parts", mine)
-    assert "Drawn by 4 of yours, 0 of the package's. Yours: text_to_bytes, merge_pair, encode, pad_batch." in said
+    names = ["text_to_bytes", "merge_pair", "encode", "pad_batch", "residual_block"]
+    assert f"Drawn by 5 of yours, 0 of the package's. Yours: {', '.join(names)}." in said
     draw_captions(["square of color 7"], 1, {}, 0, 1, folder, tmp_path / "plain.png", "cpu")
     assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
     assert not (tmp_path / "home").exists()  # no try is remembered

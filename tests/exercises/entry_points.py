@@ -1,17 +1,52 @@
 """Each entry point that an exercise names, as a small real call."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from minidalle.data import CaptionedPictures
+from minidalle.presets import TINY
 from minidalle.tokenization import Tokenizer, TokenizerConfig
+from minidalle.training.distributed import Ranks
+from minidalle.training.vqgan import VQGANStage
+from minidalle.vqgan import VQGAN
+from minidalle.vqgan.losses import LossWeights, reconstruction_loss
 
 CONFIG = TokenizerConfig(vocab_size=263, text_length=4)
 TOKENIZER = Tokenizer.train(["aba aba", "aba"], CONFIG)
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+PIXELS = torch.tensor(PICTURES).permute(0, 3, 1, 2) / 255
+
+
+def vqgan() -> VQGAN:
+    """A small one with normalization, and codes that are as far apart as latents are."""
+    torch.manual_seed(0)
+    model = VQGAN(replace(TINY.vqgan, groups=4, restart_below=0.6))
+    with torch.no_grad():
+        model.quantize.codebook.mul_(64)
+    return model
+
+
+def vqgan_step() -> dict[str, float]:
+    """One step of a training whose first step is a whole epoch, with all codes and a discriminator that is heard."""
+    config = replace(TINY.training.vqgan, batch_size=8, warmup=0, unquantized=0, precision="fp32",
+                     discriminator_start=0, discriminator_warmup=0)  # fmt: skip
+    data = CaptionedPictures(["a"] * 9, PICTURES, np.array(["train"] * 8 + ["dev"]))
+    return VQGANStage(config, vqgan(), data, 0, Ranks()).step(0)
+
 
 ENTRIES: dict[str, Callable[[], Any]] = {
     "Tokenizer.train": lambda: Tokenizer.train(["aba aba", "aba"], CONFIG),
     "Tokenizer.encode_batch": lambda: TOKENIZER.encode_batch(["aba aba"]),
     "Tokenizer.decode": lambda: TOKENIZER.decode([0, 5, 6, 2]),
+    "VQGAN.encode": lambda: vqgan().encode(PIXELS),
+    "VQGANStage.step": vqgan_step,
+    "reconstruction_loss": lambda: reconstruction_loss(PIXELS, PIXELS.flip(0), LossWeights()),
 }
 
 
@@ -19,4 +54,6 @@ def shown(value: Any) -> Any:
     """What can be compared of an entry's result."""
     if isinstance(value, Tokenizer):
         return value.vocab, value.merges
+    if isinstance(value, Tensor):
+        return value.tolist()
     return [item.tolist() for item in value] if isinstance(value, tuple) else value

@@ -75,7 +75,7 @@ def distance(one: Any, other: Any) -> float:
         if not one.is_floating_point():
             return 0.0 if torch.equal(one, other) else math.inf
         same = (one == other) | (one.isnan() & other.isnan())
-        gaps = torch.where(same, 0.0, (one.double() - other.double()).abs()).nan_to_num(math.inf, math.inf)
+        gaps = torch.where(same, 0.0, (one.double() - other.double()).abs()).nan_to_num(math.inf, math.inf).detach()
         return float(gaps.max()) if gaps.numel() else 0.0
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         if one.keys() != other.keys():
@@ -86,7 +86,9 @@ def distance(one: Any, other: Any) -> float:
             return math.inf
         return max((distance(*both) for both in zip(one, other, strict=True)), default=0.0)
     if isinstance(one, float) and isinstance(other, float):
-        return 0.0 if one == other or (math.isnan(one) and math.isnan(other)) else abs(one - other)
+        if math.isnan(one) or math.isnan(other):
+            return 0.0 if math.isnan(one) and math.isnan(other) else math.inf
+        return 0.0 if one == other else abs(one - other)
     return 0.0 if type(one) is type(other) and one == other else math.inf
 
 

@@ -101,6 +101,8 @@ LIKE: list[tuple[Any, Any, float]] = [
     ({"a": 1}, {"b": 1}, math.inf),
     ([1], [1, 2], math.inf),
     (float("nan"), float("nan"), 0),
+    (float("nan"), 1.0, math.inf),
+    (math.inf, math.inf, 0),
     (torch.tensor([1.0, math.nan]), torch.tensor([1.0, math.nan]), 0),
     (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.25]), 0.25),
     (torch.tensor([1.0]), torch.tensor([math.nan]), math.inf),

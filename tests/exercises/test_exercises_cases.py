@@ -47,7 +47,8 @@ def test_seeds_have_cases_of_their_own(exercise: Exercise) -> None:
 def spoil(value: Any) -> None:
     """Change everything inside that can be changed."""
     if isinstance(value, Tensor):
-        value.copy_(~value if value.dtype == torch.bool else value + 1)
+        with torch.no_grad():  # also one that asks for a gradient
+            value.copy_(~value if value.dtype == torch.bool else value + 1)
     elif isinstance(value, list):
         for item in value:
             spoil(item)

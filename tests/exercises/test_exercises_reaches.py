@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from entry_points import ENTRIES, shown
+from exercise_calls import distance
 
 from minidalle.exercises import EXERCISES, Exercise
 
@@ -42,11 +43,12 @@ def test_the_function_is_part_of_what_it_reaches(exercise: Exercise, monkeypatch
 
 @ALL
 def test_right_answers_do_the_real_thing(exercise: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the last digits, where another order of adding is right too."""
     expected = shown(ENTRIES[exercise.reaches]())
     for answer in exercise.also_right:
         with monkeypatch.context() as patch:
             swap(exercise, answer, patch)
-            assert shown(ENTRIES[exercise.reaches]()) == expected
+            assert distance(shown(ENTRIES[exercise.reaches]()), expected) <= 1e-3
 
 
 def test_what_is_not_swapped_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""How the quantizer's functions of lesson 02 are called, with what is learned through them.
+
+Every call gets tensors of its own, so an answer that changes them spoils no other call.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minidalle.exercises.exercise import Function, Plain
+
+
+def probe_nearest_code(function: Function, latents: Tensor, codebook: Tensor) -> Plain:
+    """The tokens. Like the encoder's, the latents lie in memory channel by channel, where `view` does not work."""
+    return function(latents.mT.clone(memory_format=torch.contiguous_format).mT, codebook.clone())
+
+
+def probe_straight_through(function: Function, latents: Tensor, quantized: Tensor, slope: Tensor) -> Plain:
+    """The result, and where a gradient `slope` at it arrives."""
+    inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
+    passed = function(*inputs.values())
+    return {"passed": passed, "gradients": _gradients(passed, inputs, slope)}
+
+
+def probe_quantizer_loss(function: Function, latents: Tensor, quantized: Tensor, beta: float) -> Plain:
+    """The loss, and its gradients with respect to latents and codes."""
+    inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
+    loss = function(*inputs.values(), beta)
+    return {"loss": loss, "gradients": _gradients(loss, inputs)}
+
+
+def probe_ema_update(
+    function: Function,
+    counts: Tensor,
+    sums: Tensor,
+    batch_counts: Tensor,
+    batch_sums: Tensor,
+    decay: float,
+    epsilon: float,
+) -> Plain:
+    """The new counts, sums and codebook."""
+    copies = (tensor.clone() for tensor in (counts, sums, batch_counts, batch_sums))
+    counts, sums, codebook = function(*copies, decay, epsilon)
+    return {"counts": counts, "sums": sums, "codebook": codebook}
+
+
+def probe_codebook_usage(function: Function, counts: Tensor) -> Plain:
+    """How many codes are in use, and the perplexity."""
+    used, perplexity = function(counts.clone())
+    return {"used": used, "perplexity": perplexity}
+
+
+def probe_restart_dead_codes(
+    function: Function, codebook: Tensor, counts: Tensor, candidates: Tensor, threshold: float, order: Tensor
+) -> Plain:
+    """The new codebook, and which of its codes were restarted."""
+    moved, restarted = function(codebook.clone(), counts.clone(), candidates.clone(), threshold, order.clone())
+    return {"codebook": moved, "restarted": restarted}
+
+
+def _learned(tensor: Tensor) -> Tensor:
+    """A copy that asks for a gradient."""
+    return tensor.detach().clone().requires_grad_()
+
+
+def _gradients(result: Any, inputs: dict[str, Tensor], slope: Tensor | None = None) -> dict[str, Plain]:
+    """What arrives at each input, zeros where nothing does, when `slope` (1 for a scalar) comes back to a result."""
+    if not result.requires_grad:
+        return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
+    found = torch.autograd.grad(result, list(inputs.values()), slope, materialize_grads=True)
+    return dict(zip(inputs, found, strict=True))

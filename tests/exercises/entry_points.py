@@ -14,20 +14,21 @@ from minidalle.tokenization import Tokenizer, TokenizerConfig
 CONFIG = TokenizerConfig(vocab_size=263, text_length=4)
 TOKENIZER = Tokenizer.train(["aba aba", "aba"], CONFIG)
 
+NAMES = ["red apple", "red car", "old red car", "pear", "old pear", "green pear"]
 PICTURES = CaptionedPictures(
-    captions=["red apple", "red car", "old red car"],
-    pictures=np.array([10, 100, 120], np.uint8).repeat(192).reshape(3, 8, 8, 3),
-    splits=np.array(["train"] * 3),
-    columns={"role": np.array(["apple", "car", "old car"])},
+    captions=NAMES,
+    pictures=np.array([10, 30, 60, 100, 150, 210], np.uint8).repeat(3).reshape(6, 1, 1, 3),
+    splits=np.array(["train"] * 6),
+    columns={"role": np.array(NAMES)},
 )
-PROMPTS = (Prompt("apple", "name", ("apple",)), Prompt("old car", "name", ("old car", "apple")))
-SVGS = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1">{shape}</svg>' for shape in ("<g/>", "<g></g>")]
-ROWS = [{"key": key, "caption": key, "svg": svg} for key, svg in zip("ba", SVGS, strict=True)]
+PROMPTS = (Prompt("apple", "name", ("red apple",)), Prompt("old pear", "name", ("old pear", "pear")))
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><rect width="{}" height="2"/></svg>'
+ROWS = [{"key": key, "caption": key, "svg": SVG.format(width)} for key, width in zip("cba", (1, 3, 1), strict=True)]
 
 ENTRIES: dict[str, Callable[[], Any]] = {
-    "nearest_caption_rows": lambda: nearest_caption_rows(["car", "apple of old"], PICTURES),
+    "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], PICTURES),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
-    "concept_recall": lambda: concept_recall(PICTURES.pictures[[0, 1]], PROMPTS, PICTURES),
+    "concept_recall": lambda: concept_recall(PICTURES.pictures[[0, 3]], PROMPTS, PICTURES),
     "Tokenizer.train": lambda: Tokenizer.train(["aba aba", "aba"], CONFIG),
     "Tokenizer.encode_batch": lambda: TOKENIZER.encode_batch(["aba aba"]),
     "Tokenizer.decode": lambda: TOKENIZER.decode([0, 5, 6, 2]),

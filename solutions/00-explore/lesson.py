@@ -48,7 +48,7 @@ from minidalle.reports.trace import growing_pictures, paint_codes, text_pieces
 from minidalle.runtime import numpy_generator
 from minidalle.sampling_config import SamplingConfig
 
-BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # told apart by color-blind readers, too
+BLUE, ORANGE = "#0072B2", "#D55E00"  # told apart by color-blind readers, too
 STYLES = ["noto", "fluent", "twemoji", "openmoji"]
 
 emoji = emoji_pictures(32)  # drawn once, which takes some ten seconds, and then kept
@@ -364,7 +364,7 @@ print(again.tobytes() in seen, "→", seen[again.tobytes()])
 # %% exercise: explore.find_duplicates
 
 # %% [markdown]
-# **Predict.** The four artists drew by hand, everything anew. How many of the 14,747 drawings are, pixel for pixel,
+# **Predict.** Four artists drew all of this. How many of the 14,747 drawings are, pixel for pixel,
 # copies of an earlier one: none, some ten, hundreds? If there are any, of what?
 
 # %%
@@ -514,7 +514,7 @@ for question, alike, place in zip(questions, best.values, best.indices, strict=T
 
 # %% [markdown]
 # The last one found nothing: no caption has the word `kitten`, or `cute`. All cosines are 0, and what is handed out is
-# the first row of the table. A model would have drawn something, too, with as little reason. A good system says so.
+# the first caption of all. A model would have drawn something, too, with as little reason. A good system says so.
 #
 # ## 0.8 Recall at k
 #
@@ -603,8 +603,8 @@ unknown = [prompt for prompt, best in zip(asked, ways["TF-IDF"].max(1).values, s
 print(f"{len(unknown)} prompts have no known word, such as: {', '.join(unknown[:4])}")
 
 # %% [markdown]
-# Three things to take away. **Length matters**: without it, long captions win because they have more words to agree in
-# (.44, with it .63). **Rarity does not, here** (.62, one prompt less): it was made for long documents full of small words,
+# Three things to take away. **Length matters**: without it, words too many in a caption cost nothing (recall at 1 is
+# .44, with it .63). **Rarity does not, here** (.62, one prompt less): it was made for long documents full of small words,
 # and names of emoji have few of these. It would have been easy to write that TF-IDF improves the search, and wrong:
 # measure each part by itself. **Paraphrases: none.** A bag of words knows no synonyms: `kitten` and `cat` are as different
 # as `kitten` and `car`.
@@ -706,8 +706,8 @@ plt.show()
 # was known; for throwing up a sign that says UP. Drawn: a red apple, a face, a face with a crown, and blobs.*
 #
 # Looking up wins where there is something to look up: .63 against .18. But it cannot make anything new. For people in a
-# tone that their role never had, it finds the right role always, and the right tone never (.01, when the artist has drawn
-# the same picture twice); the model hits the tone in .69 of the cases. **Putting together what was never together** is
+# tone that their role never had, it finds the right role always, and the right tone almost never (.01); the model hits
+# the tone in .69 of the cases. **Putting together what was never together** is
 # what a model is for, and a model that loses to a look-up on plain names has something left to learn.
 #
 # **Write down two numbers for lesson 04**: recall at 1 of your TF-IDF on the free prompts, and how often the looked-up picture
@@ -790,7 +790,7 @@ plt.show()
 # %% [markdown]
 # ## Bonus: a test that kills a bug
 #
-# Near copies are found by a distance. Below is a right one and three with a bug each, all of them seen in real code. Your
+# Near copies are found by a distance. Below is a right one and three with a bug each, of a kind that is easily written. Your
 # test gets a function and says whether it believes it. The first test, one assertion, lets all three live. Add assertions
 # until each bug dies, and the right one still passes. How few pictures do you need?
 

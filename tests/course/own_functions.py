@@ -16,6 +16,7 @@ from itertools import pairwise
 import torch
 
 from minidalle.errors import require
+from minidalle.evaluation.retrieval import caption_words
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 
 def word_symbols(word):

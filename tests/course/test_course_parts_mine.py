@@ -43,7 +43,10 @@ def test_the_rest_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.Capture
     changes = {name: STUB.format(name) for name in ("count_pairs", "merge_pair", "decode")}
     functions = functions_of(solved(changes | {"encode": WRONG.format("encode"), "pad_batch": ""}), tmp_path)
     right = mine({**functions, "text_to_bytes": bpe.text_to_bytes, "train": 3, "decode ": None})
-    assert list(right) == ["tokenization.train_bpe", "tokenization.build_vocab"]
+    assert [id for id in right if id.startswith("tokenization.")] == [
+        "tokenization.train_bpe",
+        "tokenization.build_vocab",
+    ]
     assert capsys.readouterr().out == (
         "The reference stands in for count_pairs, merge_pair and decode, which are not written yet, "
         "and for encode, which is not right yet.\n"

@@ -73,7 +73,8 @@ def test_with_all_other_right_answers_every_token_and_picture_is_the_same(turn: 
     assert own_tokens == tokens
     assert torch.equal(own_pictures, pictures)
     reaches = {EXERCISES[key].reaches for key in called}
-    assert reaches == {exercise.reaches for exercise in EXERCISES.values()}
+    drawing = {exercise.reaches for exercise in EXERCISES.values() if exercise.lesson != "explore"}  # draws nothing
+    assert reaches == drawing
 
 
 @ALL
@@ -148,7 +149,7 @@ def test_what_other_ranks_read_is_what_was_read_first(tmp_path: Path, capsys: py
 
 def test_a_folder_without_an_exercise_is_refused(tmp_path: Path) -> None:
     functions_of("def merge_pears():\n    return 3\n", tmp_path)
-    words = r"--parts=.*: expected functions with an exercise's name, such as text_to_bytes"
+    words = r"--parts=.*: expected functions with an exercise's name, such as word_counts"
     with pytest.raises(InvalidValue, match=words), own_parts(tmp_path):
         pass
     with pytest.raises(InvalidValue, match="that is there"), own_parts(tmp_path / "nowhere"):

@@ -67,7 +67,7 @@ def mark_duplicates(rows: list[Row]) -> list[Row]:
     pictures = np.stack([render_svg(row["svg"], DUPLICATE_SIZE, row["caption"]) for row in rows])
     return [
         row | {"duplicate_of": rows[first]["key"] if first != i else ""}
-        for i, (row, first) in enumerate(zip(rows, find_duplicates(pictures).tolist(), strict=True))
+        for i, (row, first) in enumerate(zip(rows, find_duplicates(pictures), strict=True))
     ]
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from minidalle.evaluation.free_text import load_prompts as load_prompts
     from minidalle.evaluation.parts import HELD_OUT as HELD_OUT
     from minidalle.evaluation.parts import some_rows as some_rows
+    from minidalle.evaluation.retrieval import bags_of_words as bags_of_words
     from minidalle.evaluation.retrieval import caption_similarity as caption_similarity
     from minidalle.evaluation.retrieval import recall_at_k as recall_at_k
     from minidalle.evaluation.retrieval import tfidf as tfidf
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "bags_of_words": "retrieval",
         "caption_similarity": "retrieval",
         "Estimate": "bootstrap",
         "estimates": "bootstrap",

@@ -1,7 +1,8 @@
 """Finding captions by their words: the baseline that looks a picture up instead of drawing one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,17 +10,26 @@ from torch import Tensor
 PART = 2048  # captions compared at a time
 
 
-def split_words(caption: str) -> list[str]:
-    """The words of a caption in lower case: runs of letters and digits."""
+def caption_words(caption: str) -> list[str]:
+    """The words of a caption in small letters, without marks: "Red apple, red" → ["red", "apple", "red"]."""
     return re.findall(r"\w+", caption.lower())
 
 
-def word_counts(captions: Sequence[str], vocabulary: Mapping[str, int]) -> Tensor:
-    """How often each known word stands in each caption.
+def word_counts(captions: Iterable[str]) -> dict[str, int]:
+    """How often each word occurs in all captions together: ["Red car, red", "a car"] → {"red": 2, "car": 2, "a": 1}.
 
-    >>> word_counts(["red red apple", "pear"], {"apple": 0, "red": 1})
-    tensor([[1., 2.],
-            [0., 0.]])
+    Returns:
+        word → its number, for every word of `caption_words` that occurs. The order of the words plays no part.
+    """
+    counts: Counter[str] = Counter()
+    for caption in captions:
+        for word in caption_words(caption):
+            counts[word] += 1
+    return counts
+
+
+def bags_of_words(captions: Sequence[str], vocabulary: Mapping[str, int]) -> Tensor:
+    """How often each known word stands in each caption: ["red, red", "pear"], {"a": 0, "red": 1} → [[0, 2], [0, 0]].
 
     Args:
         captions: B of them.
@@ -28,39 +38,32 @@ def word_counts(captions: Sequence[str], vocabulary: Mapping[str, int]) -> Tenso
     Returns:
         float [B, W].
     """
-    counts = torch.zeros(len(captions), len(vocabulary))
+    bags = torch.zeros(len(captions), len(vocabulary))
     for row, caption in enumerate(captions):
-        for word in split_words(caption):
+        for word, count in word_counts([caption]).items():
             if word in vocabulary:
-                counts[row, vocabulary[word]] += 1
-    return counts
+                bags[row, vocabulary[word]] = count
+    return bags
 
 
-def rarity(captions_with: Tensor, captions: int) -> Tensor:
-    """Inverse document frequency: how much a word tells, by how few captions have it.
+def tfidf(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
+    """Bags of words as directions: what is rare among the captions counts more, and every row has length 1.
 
-    Args:
-        captions_with: [W], the number of captions that have each word.
-        captions: how many captions there are.
-
-    Returns:
-        [W]: ln((1 + captions) / (1 + captions_with)) + 1. Source: Spärck Jones 1972, smoothed.
-    """
-    return ((1 + captions) / (1 + captions_with)).log() + 1
-
-
-def tfidf(counts: Tensor, weights: Tensor) -> Tensor:
-    """Captions as directions in the space of words, rare words first.
+    [[2, 1], [0, 0]], [3, 1], 3 → [[0.76, 0.65], [0, 0]]
 
     Args:
-        counts: [B, W], see `word_counts`.
-        weights: [W], see `rarity`.
+        counts: float [B, W], how often each of W words stands in each of B captions, which may be any captions.
+        captions_with: float [W], how many captions of the collection have each word at least once.
+        captions: how many captions the collection has.
 
     Returns:
-        [B, W] of length 1; all zero for a caption without a known word. Source: Salton and Buckley 1988.
+        float [B, W]: each count × its word's rarity, ln((1 + captions) / (1 + captions_with)) + 1, and then each row
+        divided by its Euclidean length; a row without words stays 0. Source: Salton and Buckley 1988; rarity (inverse
+        document frequency) is that of Spärck Jones 1972, smoothed.
     """
-    weighted = counts * weights
-    return weighted / weighted.norm(dim=1, keepdim=True).clamp(min=torch.finfo(weighted.dtype).tiny)
+    rarity = ((1 + captions) / (1 + captions_with)).log() + 1
+    weighted = counts * rarity
+    return weighted / weighted.norm(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def caption_similarity(queries: Sequence[str], captions: Sequence[str]) -> Tensor:
@@ -73,25 +76,25 @@ def caption_similarity(queries: Sequence[str], captions: Sequence[str]) -> Tenso
     Returns:
         float [B, R], from 0 to 1; a query without a known word has 0 everywhere.
     """
-    words = sorted({word for caption in captions for word in split_words(caption)})
-    vocabulary = {word: column for column, word in enumerate(words)}
-    counts = [word_counts(captions[start : start + PART], vocabulary) for start in range(0, len(captions), PART)]
-    captions_with = sum((part.gt(0).sum(0) for part in counts), torch.zeros(len(words)))
-    rare = rarity(captions_with, len(captions))
-    wanted = tfidf(word_counts(queries, vocabulary), rare)
-    return torch.cat([wanted @ tfidf(part, rare).T for part in counts], 1)
+    vocabulary = {word: column for column, word in enumerate(sorted(word_counts(captions)))}
+    bags = [bags_of_words(captions[start : start + PART], vocabulary) for start in range(0, len(captions), PART)]
+    captions_with = sum((part.gt(0).sum(0) for part in bags), torch.zeros(len(vocabulary)))
+    wanted = tfidf(bags_of_words(queries, vocabulary), captions_with, len(captions))
+    return torch.cat([wanted @ tfidf(part, captions_with, len(captions)).T for part in bags], 1)
 
 
 def recall_at_k(scores: Tensor, right: Tensor, k: int) -> Tensor:
-    """Whether one of the k best is right.
+    """Whether one of the k best is right, query by query.
+
+    [[.2, .9, .5], [.7, .3, .1]], [[False, False, True], [False, False, True]], 2 → [True, False]
 
     Args:
-        scores: [B, R], larger is better; of equal ones the first is taken to be better.
-        right: bool [B, R].
-        k: 1 or more.
+        scores: float [B, R], what each of R things scored for each of B queries; larger is better.
+        right: bool [B, R], which things would be right; perhaps several for a query, or none.
+        k: from 1 to R.
 
     Returns:
-        bool [B]; its mean is recall at k.
+        bool [B]; its mean is recall at k. Of equal scores the first is taken to be better; another order is as good.
     """
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :k]
     return right.gather(1, best).any(1)

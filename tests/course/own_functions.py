@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from minidalle.errors import require
+from minidalle.evaluation.retrieval import caption_words
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize
 

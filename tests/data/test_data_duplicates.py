@@ -14,13 +14,13 @@ def test_duplicates_point_to_the_first_of_their_kind() -> None:
 def test_one_level_in_one_pixel_makes_a_difference() -> None:
     pictures = np.full((2, 4, 4, 3), 255, np.uint8)
     pictures[1, 3, 3, 2] = 254
-    assert find_duplicates(pictures).tolist() == [0, 1]
+    assert find_duplicates(pictures) == [0, 1]
 
 
 def test_the_table_marks_the_duplicates_of_the_emoji(emoji: CaptionedPictures, table: pa.Table) -> None:
     order = np.argsort(emoji.columns["key"])
     keys = emoji.columns["key"][order]
-    first = find_duplicates(emoji.pictures[order])
+    first = np.array(find_duplicates(emoji.pictures[order]))
     expected = np.where(first == np.arange(len(first)), "", keys[first])
     assert np.array_equal(emoji.columns["duplicate_of"][order], expected)
     assert np.count_nonzero(expected) == 283

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minidalle.data import batches, duplicates, names, parse_name
+from minidalle.data import batches, names, parse_name
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_name_has_a_role_a_gender_and_a_tone(name: str, expected: tuple[str, s
     assert parse_name(name) == expected
 
 
-@pytest.mark.parametrize("module", [names, duplicates, batches])
+@pytest.mark.parametrize("module", [names, batches])
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     result = doctest.testmod(module, extraglobs={"np": np})
     assert result.attempted > 0

@@ -10,7 +10,7 @@ from evaluation_world import make_pictures
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.evaluation import baselines, retrieval
 from minidalle.evaluation.baselines import nearest_caption_rows, nearest_training_rows, random_rows
-from minidalle.evaluation.retrieval import caption_similarity, rarity, recall_at_k, tfidf, word_counts
+from minidalle.evaluation.retrieval import bags_of_words, caption_similarity, recall_at_k, tfidf, word_counts
 
 PICTURES = make_pictures()
 CAPTIONS = ["Red apple, noto style", "green apple, noto style", "red car, fluent style"]
@@ -43,11 +43,13 @@ def test_similarity_is_the_textbooks(part: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_counts_rarity_and_length() -> None:
-    counts = word_counts(["red red, Apple!", ""], {"apple": 0, "red": 1})
+    assert word_counts(["red red, Apple!", "", "an apple"]) == {"red": 2, "apple": 2, "an": 1}
+    counts = bags_of_words(["red red, Apple!", "pear"], {"apple": 0, "red": 1})
     assert counts.tolist() == [[1, 2], [0, 0]]
-    assert rarity(torch.tensor([1.0, 3.0]), 3).tolist() == pytest.approx([math.log(2) + 1, 1])
-    vectors = tfidf(counts, torch.tensor([2.0, 1.0]))
-    assert vectors.tolist() == [pytest.approx([0.5**0.5, 0.5**0.5]), [0, 0]]
+    weighted = [math.log(4 / 2) + 1, 2 * (math.log(4 / 4) + 1)]
+    length = math.hypot(*weighted)
+    vectors = tfidf(counts, torch.tensor([1.0, 3.0]), 3)
+    assert vectors.tolist() == [pytest.approx([weight / length for weight in weighted]), [0, 0]]
 
 
 def test_recall_is_that_of_a_loop() -> None:

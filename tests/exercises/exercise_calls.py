@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -69,6 +70,8 @@ def _apart(one: Outcome, other: Outcome) -> float:
 
 def distance(one: Any, other: Any) -> float:
     """The largest difference of two numbers of real type in two JSON trees with tensors; infinite for all else."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return distance(torch.from_numpy(one), torch.from_numpy(other))
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         if (one.shape, one.dtype) != (other.shape, other.dtype):
             return math.inf

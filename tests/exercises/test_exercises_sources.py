@@ -23,7 +23,9 @@ ALL = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys
 def answers_near(source: str) -> Iterator[str]:
     """What a probe names that is an answer, a module that holds one, or a lesson's exercises."""
     near = {*PLACES, *(f"minidalle.exercises.{lesson}" for lesson in LESSONS), "minidalle.exercises.catalogue"}
-    for node in ast.walk(ast.parse(source)):
+    module = ast.parse(source)
+    given = {node.arg for node in ast.walk(module) if isinstance(node, ast.arg)}  # a case's value, whatever its name
+    for node in ast.walk(module):
         named: list[str] = []
         if isinstance(node, ast.Import):
             named = [name.name for name in node.names]
@@ -32,7 +34,7 @@ def answers_near(source: str) -> Iterator[str]:
             named = [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]
             named += [name.name for name in node.names if name.name in {*NAMES, "EXERCISES"}]
         elif isinstance(node, ast.Attribute | ast.Name):
-            named = [node.attr if isinstance(node, ast.Attribute) else node.id]
+            named = [node.attr] if isinstance(node, ast.Attribute) else [node.id] if node.id not in given else []
         for name in named:
             if name in {*NAMES, "EXERCISES"} or any(f"{name}.".startswith(f"{place}.") for place in near):
                 yield name

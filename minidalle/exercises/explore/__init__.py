@@ -1,0 +1,1 @@
+"""Lesson 00: look at the data, and set a baseline."""

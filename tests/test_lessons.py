@@ -38,7 +38,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def pytest_grades(path: Path) -> str:
-    arguments = ["-q", "-p", "no:cacheprovider", "tests/graded", "--submission", str(path)]
+    arguments = ["-q", "-p", "no:cacheprovider", "tests/graded", "-k", path.stem, "--submission", str(path)]
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], capture_output=True, text=True, cwd=ROOT).stdout
 
 

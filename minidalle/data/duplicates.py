@@ -4,7 +4,7 @@ import numpy as np
 
 
 def find_duplicates(pictures: np.ndarray) -> list[int]:
-    """For every picture, the row of the first one that equals it in every pixel: pictures A, B, A → [0, 1, 0].
+    """For every picture, the row of the first that equals it in every pixel: A, B, A → [0, 1, 0].
 
     Args:
         pictures: uint8 [R, S, S, 3]: R pictures of S × S pixels in three colors.

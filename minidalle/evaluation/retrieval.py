@@ -16,10 +16,13 @@ def caption_words(caption: str) -> list[str]:
 
 
 def word_counts(captions: Iterable[str]) -> dict[str, int]:
-    """How often each word occurs in all captions together: ["Red car, red", "a car"] → {"red": 2, "car": 2, "a": 1}.
+    """How often each word occurs in all captions together.
+
+    ["Red car, red", "a car"] → {"red": 2, "car": 2, "a": 1}.
 
     Returns:
-        word → its number, for every word of `caption_words` that occurs. The order of the words plays no part.
+        word → its number, for every word of `caption_words` that occurs. The order of the words plays no
+        part.
     """
     counts: Counter[str] = Counter()
     for caption in captions:
@@ -47,19 +50,20 @@ def bags_of_words(captions: Sequence[str], vocabulary: Mapping[str, int]) -> Ten
 
 
 def tfidf(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
-    """Bags of words as directions: what is rare among the captions counts more, and every row has length 1.
+    """Bags of words as directions: what is rare among the captions counts more; all rows have length 1.
 
     [[2, 1], [0, 0]], [3, 1], 3 → [[0.76, 0.65], [0, 0]]
 
     Args:
-        counts: float [B, W], how often each of W words stands in each of B captions, which may be any captions.
+        counts: float [B, W], how often each of W words stands in each of B captions, which may be any
+            captions.
         captions_with: float [W], how many captions of the collection have each word at least once.
         captions: how many captions the collection has.
 
     Returns:
-        float [B, W]: each count × its word's rarity, ln((1 + captions) / (1 + captions_with)) + 1, and then each row
-        divided by its Euclidean length; a row without words stays 0. Source: Salton and Buckley 1988; rarity (inverse
-        document frequency) is that of Spärck Jones 1972, smoothed.
+        float [B, W]: each count × its word's rarity, ln((1 + captions) / (1 + captions_with)) + 1, and
+        then each row divided by its Euclidean length; a row without words stays 0. Source: Salton and
+        Buckley 1988; rarity (inverse document frequency) is that of Spärck Jones 1972, smoothed.
     """
     rarity = ((1 + captions) / (1 + captions_with)).log() + 1
     weighted = counts * rarity
@@ -94,7 +98,8 @@ def recall_at_k(scores: Tensor, right: Tensor, k: int) -> Tensor:
         k: from 1 to R.
 
     Returns:
-        bool [B]; its mean is recall at k. Of equal scores the first is taken to be better; another order is as good.
+        bool [B]; its mean is recall at k. Of equal scores the first is taken to be better; another order
+        is as good.
     """
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :k]
     return right.gather(1, best).any(1)

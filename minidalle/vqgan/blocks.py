@@ -41,20 +41,20 @@ def convolve(weights: Weights, x: Tensor) -> Tensor:
 def residual_block(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """Two rounds of normalization, SiLU and convolution, added to what came in.
 
-    A round is `normalize`, `F.silu`, `convolve`. One pixel, convolutions that double it, no normalization:
-    {"conv1": {"weight": [[[[2.0]]]], "bias": [0.0]}, "conv2": {"weight": [[[[2.0]]]], "bias": [0.0]}},
-    [[[[1.0]]]] → [[[[3.37]]]].
+    A round is `normalize`, `F.silu`, `convolve`. One pixel, convolutions that double it, no
+    normalization: {"conv1": {"weight": [[[[2.0]]]], "bias": [0.0]}, "conv2": {"weight": [[[[2.0]]]],
+    "bias": [0.0]}}, [[[[1.0]]]] → [[[[3.37]]]].
 
     Args:
         weights: norm1, conv1, norm2, conv2, each with weight and bias. Without norm1 and norm2 nothing is
-            normalized. nin_shortcut, a 1 × 1 convolution, is there if the block changes the channels, and then
-            what came in goes through it before it is added.
+            normalized. nin_shortcut, a 1 × 1 convolution, is there if the block changes the channels, and
+            then what came in goes through it before it is added.
         x: [B, C_in, H, W].
         groups: groups of the normalizations.
 
     Returns:
-        [B, C_out, H, W]. Source: He et al. 2016, "Identity Mappings in Deep Residual Networks", figure 1b;
-        Esser et al. 2021, "Taming Transformers", appendix A, table 7.
+        [B, C_out, H, W]. Source: He et al. 2016, "Identity Mappings in Deep Residual Networks", figure
+        1b; Esser et al. 2021, "Taming Transformers", appendix A, table 7.
     """
     hidden = convolve(weights["conv1"], F.silu(normalize(weights, "norm1", x, groups)))
     hidden = convolve(weights["conv2"], F.silu(normalize(weights, "norm2", hidden, groups)))

@@ -9,8 +9,8 @@ from torch import Tensor
 def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture in decibels: −10 log10 of its mean squared error.
 
-    The peak is 1, the brightest that a pixel can be. An error of 0.1 everywhere is 20 dB, one of 0.01 is 40 dB:
-    [[[[0.6]]]], [[[[0.5]]]] → [20.0].
+    The peak is 1, the brightest that a pixel can be. An error of 0.1 everywhere is 20 dB, one of 0.01 is
+    40 dB: [[[[0.6]]]], [[[[0.5]]]] → [20.0].
 
     Args:
         pictures: [B, 3, H, W] in [0, 1].
@@ -25,10 +25,11 @@ def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
 def gradient_loss(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """How far the edges of the pictures are from the edges of the targets, fine ones and coarse ones.
 
-    An edge is the difference of two pixels side by side, or one above the other. At each scale the mean absolute
-    error of the edges across is added to that of the edges down: [[[[0.0, 1.0], [2.0, 3.0]]]],
-    [[[[0.0, 0.0], [0.0, 0.0]]]], 1 → 1 + 2 = 3.0. The first scale is the pictures as they are, each further one
-    has the means of the blocks of 2 × 2 pixels of the scale before it, and the loss is the mean over scales.
+    An edge is the difference of two pixels side by side, or one above the other. At each scale the mean
+    absolute error of the edges across is added to that of the edges down: [[[[0.0, 1.0], [2.0, 3.0]]]],
+    [[[[0.0, 0.0], [0.0, 0.0]]]], 1 → 1 + 2 = 3.0. The first scale is the pictures as they are, each
+    further one has the means of the blocks of 2 × 2 pixels of the scale before it, and the loss is the
+    mean over scales.
 
     Args:
         pictures: [B, 3, H, W], whose sides are at least 2^scales.
@@ -108,7 +109,8 @@ def generator_loss(fake: Tensor) -> Tensor:
 def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """The weight that makes the discriminator's pull on the decoder as strong as the reconstruction's.
 
-    [3.0, 4.0], [0.0, 0.5] → 5 / 0.5001 = 9.998. It is a number to multiply a loss by, and nothing to learn through.
+    [3.0, 4.0], [0.0, 0.5] → 5 / 0.5001 = 9.998. It is a number to multiply a loss by, and nothing to
+    learn through.
 
     Args:
         rec_grad: gradient of the reconstruction loss with respect to `VQGAN.last_layer`.
@@ -116,7 +118,7 @@ def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> T
         clamp: the largest weight.
 
     Returns:
-        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`, a scalar without gradient.
-        Source: Esser et al. 2021, equation 7; 1e-4 and the clamp are from its code.
+        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`, a scalar without gradient. Source: Esser et al.
+        2021, equation 7; 1e-4 and the clamp are from its code.
     """
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp).detach()

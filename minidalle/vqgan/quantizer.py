@@ -12,8 +12,8 @@ from minidalle.vqgan.config import VQGANConfig
 def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
     """The index of the code at the smallest Euclidean distance from each latent; the first one of a tie.
 
-    [[0.0, 2.0], [4.0, 5.0]], [[0.0, 1.0], [3.0, 3.0]] → [0, 1]. ‖x − e‖² = ‖x‖² − 2 x·e + ‖e‖², and ‖x‖² is
-    the same for every code: one matrix product decides.
+    [[0.0, 2.0], [4.0, 5.0]], [[0.0, 1.0], [3.0, 3.0]] → [0, 1]. ‖x − e‖² = ‖x‖² − 2 x·e + ‖e‖², and ‖x‖²
+    is the same for every code: one matrix product decides.
 
     Args:
         latents: [..., D]: any number of dimensions, the last of them D.
@@ -42,15 +42,15 @@ def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
 
 
 def quantizer_loss(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
-    """Pull codes to latents (the codebook term) and, β times as hard, latents to codes (the commitment term).
+    """Pull codes to latents (the codebook term), and β times as hard latents to codes (commitment).
 
-    Both terms are mean squared differences, and each moves only one side:
-    [1.0, 2.0], [1.0, 4.0], 0.25 → 2 + 0.25 · 2 = 2.5.
+    Both terms are mean squared differences, and each moves only one side: [1.0, 2.0], [1.0, 4.0], 0.25 →
+    2 + 0.25 · 2 = 2.5.
 
     Args:
         latents: [..., D], what the encoder said.
-        quantized: [..., D], the nearest codes, with a gradient to the codebook. The codes of an EMA codebook
-            have none: then only the commitment term moves anything.
+        quantized: [..., D], the nearest codes, with a gradient to the codebook. The codes of an EMA
+            codebook have none: then only the commitment term moves anything.
         beta: β, the weight of the commitment term.
 
     Returns:
@@ -89,9 +89,9 @@ def ema_update(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Move the running counts and sums towards a batch's; each code is then sum / count.
 
-    [1.0], [[2.0]], [3.0], [[12.0]], 0.5 → counts [2.0], sums [[7.0]], codebook [[3.5]]. The counts that divide
-    are Laplace-smoothed, (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not divided
-    by zero. Only the codebook sees the smoothed ones.
+    [1.0], [[2.0]], [3.0], [[12.0]], 0.5 → counts [2.0], sums [[7.0]], codebook [[3.5]]. The counts that
+    divide are Laplace-smoothed, (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose
+    is not divided by zero. Only the codebook sees the smoothed ones.
 
     Args:
         counts: [K], the running counts so far.
@@ -102,8 +102,8 @@ def ema_update(
         epsilon: ε.
 
     Returns:
-        The new counts [K], sums [K, D] and codebook [K, D]; the arguments are left as they are.
-        Source: van den Oord et al. 2017, appendix A.1; the smoothing: Razavi et al. 2019, "VQ-VAE-2", code.
+        The new counts [K], sums [K, D] and codebook [K, D]; the arguments are left as they are. Source:
+        van den Oord et al. 2017, appendix A.1; the smoothing: Razavi et al. 2019, "VQ-VAE-2", code.
     """
     counts = decay * counts + (1 - decay) * batch_counts
     sums = decay * sums + (1 - decay) * batch_sums
@@ -117,9 +117,9 @@ def restart_dead_codes(
 ) -> tuple[Tensor, Tensor]:
     """Move codes that hardly anything chooses onto latents, where they will be chosen.
 
-    The i-th dead code becomes `candidates[order[i]]`. If there are more dead codes than candidates, the rest
-    stay as they are. [[1.0], [2.0]], [5.0, 0.0], [[7.0], [8.0]], 1.0, [1, 0] → codebook [[1.0], [8.0]],
-    restarted [False, True].
+    The i-th dead code becomes `candidates[order[i]]`. If there are more dead codes than candidates, the
+    rest stay as they are. [[1.0], [2.0]], [5.0, 0.0], [[7.0], [8.0]], 1.0, [1, 0] → codebook [[1.0],
+    [8.0]], restarted [False, True].
 
     Args:
         codebook: [K, D].
@@ -140,9 +140,9 @@ def restart_dead_codes(
 def codebook_usage(counts: Tensor) -> tuple[int, float]:
     """How many codes are in use, and how many it feels like.
 
-    Perplexity is e to the entropy (in nats) of the codes' shares: K if all are chosen equally often, 1 if one
-    code is all that is ever chosen. [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as often. Count over
-    an epoch: a batch is too small to show every code.
+    Perplexity is e to the entropy (in nats) of the codes' shares: K if all are chosen equally often, 1 if
+    one code is all that is ever chosen. [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as
+    often. Count over an epoch: a batch is too small to show every code.
 
     Args:
         counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0.

@@ -79,7 +79,7 @@ def reconstruction_loss(pictures: Tensor, targets: Tensor, weights: LossWeights)
 
 
 def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator minimizes: real logits above 1, fake ones below −1; beyond that is no gain.
+    """What the discriminator minimizes: real patches are to score above 1, drawn ones below −1.
 
     [0.5, 3.0], [-2.0, 0.0] → (0.25 + 0.5) / 2 = 0.375.
 

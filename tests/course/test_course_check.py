@@ -79,7 +79,7 @@ def test_partial_credit_is_by_line() -> None:
     assert check("toy.scale", wrong_names).points == 9.5  # × 10 / 10.5
     assert check("toy.scale", wrong_names, points=1).points == 0.75  # 0.95 is not all
     assert check("toy.scale", wrong_names, points=0).points == 0
-    assert check("toy.square", lambda x: x.detach() ** 2).points == 8.5  # × 10.5 / 12.5
+    assert check("toy.square", lambda x: x.detach() ** 2).points == 6.25  # × 10.5 / 16.5: gradients are half of it
 
 
 def forgets_to_return(numbers: list[int]) -> None:

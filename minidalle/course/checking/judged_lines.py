@@ -12,8 +12,9 @@ from minidalle.course.checking.observe import Observation, parameters
 from minidalle.exercises.exercise import Exercise, Plain
 
 WEIGHTS = {"signature": 0.5, RUNS: 0.0, "type": 1.0, "shape": 1.0, "dtype": 0.5, "device": 0.5, "values": 6.0,
-           "gradients": 2.0, "inputs kept": 1.0}  # fmt: skip
-"""What a line earns, of those that apply. That it runs earns nothing by itself: a case that does not has no value."""
+           "gradients": 6.0, "inputs kept": 1.0}  # fmt: skip
+"""What a line earns, of those that apply. That it runs earns nothing by itself: a case that does not has no value.
+Gradients are looked at where they are half of the answer, and count as much as values."""
 
 GRADIENTS = "gradients"
 
@@ -179,7 +180,9 @@ def _gradients(result: Plain) -> Plain:
 def _gradients_line(pairs: Pairs, tolerance: float) -> Line:
     if any(_has_graph(other) and not _has_graph(one) for one, other in pairs if not one.error):
         return Line(GRADIENTS, False, "none: `detach`, `item` or `no_grad` cuts the result off from its inputs")
-    words = [difference(_gradients(one.result), _gradients(other.result), tolerance) for one, other in pairs]
+    words = [
+        difference(_gradients(one.result), _gradients(other.result), tolerance) for one, other in pairs if not one.error
+    ]  # a case that does not run has a line of its own
     first = next(filter(None, words), None)
     return Line(GRADIENTS, first is None, first or "")
 

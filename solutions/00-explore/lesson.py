@@ -44,9 +44,9 @@ from minidalle.evaluation import estimates, load_prompts, some_rows
 from minidalle.evaluation.drawing import draw_many, draw_rows
 from minidalle.evaluation.fidelity import fidelity
 from minidalle.evaluation.free_text import concept_recall
+from minidalle.presets import SHIPPED
 from minidalle.reports.trace import growing_pictures, paint_codes, text_pieces
 from minidalle.runtime import numpy_generator
-from minidalle.sampling_config import SamplingConfig
 
 BLUE, ORANGE = "#0072B2", "#D55E00"  # told apart by color-blind readers, too
 STYLES = ["noto", "fluent", "twemoji", "openmoji"]
@@ -56,7 +56,7 @@ columns = emoji.columns
 train = emoji.rows("train")
 captions = [emoji.captions[row] for row in train]
 pipeline = minidalle.load()  # the weights that come with the package
-sampling = SamplingConfig(temperature=0.3, guidance=2.5)  # how they draw best; lesson 04 says what this means
+sampling = SHIPPED.sampling  # the settings with which they draw best; lesson 04 says what these mean
 draw = partial(pipeline.draw, sampling=sampling)
 print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 
@@ -77,7 +77,7 @@ print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 # called Craiyon.
 #
 # Ours has the same three parts, smaller: 11,731 pictures of 32 × 32 pixels, 64 image tokens, 7 million parameters in
-# the BART. It was trained in two hours on two processor cores.
+# the BART. It was trained in about an hour and a half on two processor cores.
 #
 # ## 0.2 One caption's way
 #
@@ -119,11 +119,12 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: from left to right, the text tokens with their ids; a grid of 8 × 8 numbers, each on the color
-# that its code paints; and the picture after a quarter, three quarters and all of the image tokens: a fairy grows from
-# the top to the bottom.*
+# that its code paints; and the picture after a quarter, three quarters and all of the image tokens: a fairy with dark
+# hair, pale blue wings and a green dress grows from the top to the bottom.*
 #
-# - The **tokenizer** (lesson 01) cuts the caption into pieces and looks up their numbers. `medium` and `style` are one
-#   token each, because the training captions have them often.
+# - The **tokenizer** (lesson 01) cuts the caption into pieces and looks up their numbers. Here every word is one piece,
+#   because the training captions have them often; `kitten`, which they do not have, becomes `kit` and `ten`. Hyphen and
+#   comma are pieces, too, and two more mark the beginning and the end.
 # - The **BART** (lessons 03 and 04) reads these numbers and writes others, image tokens, one by one: line by line, each
 #   with all that came before in view. Each token is one of 512 *codes*.
 # - The **VQGAN** (lesson 02) paints: each token decides what 4 × 4 pixels look like, with an eye to its neighbors.
@@ -139,9 +140,9 @@ plt.show()
 # and they are named row by row.
 #
 # **What it copies.** A model can keep pictures and give them back. Carlini and others got over a thousand training
-# pictures out of diffusion models, photographs of private people among them; Somepalli and others found copies in what
-# Stable Diffusion drew for ordinary captions. In section 0.6 you meet the usual cause: pictures that are there more than
-# once.
+# pictures out of diffusion models, photographs of individual people among them; Somepalli and others found copies in
+# what Stable Diffusion drew for ordinary captions. In section 0.6 you meet the usual cause: pictures that are there
+# more than once.
 #
 # **Whom it draws.** If the caption does not say, a model draws what was frequent. Bianchi and others asked Stable
 # Diffusion for people of many professions, and got pictures that were often more lopsided in gender and skin than the
@@ -212,14 +213,15 @@ print("right tone:", by_tone)
 
 # %% [markdown]
 # *The figure in words: on the left, the share of neutral figures that are nearer to the man, the artist's own drawings
-# beside the model's: Noto .41 and .41, Fluent .45 and .43, Twemoji .62 and .64, OpenMoji .91 and .90. On the right, the
-# share of drawings with the tone that was named: light .50, medium-light .76, medium .94, medium-dark .75, dark .57. The
-# intervals are wide: that of dark goes from .36 to .80.*
+# beside the model's: Noto .41 and .40, Fluent .45 and .43, Twemoji .62 and .65, OpenMoji .92 and .89. On the right,
+# the share of drawings with the tone that was named: light .41, medium-light .85, medium .98, medium-dark .73, dark
+# .55. The intervals are wide: that of dark goes from .34 to .78.*
 #
 # OpenMoji's neutral figure is nearly always the man, and so is the model's. **A model repeats its sources**, artist by
-# artist; here it has added nothing to them, and taken nothing away. The tones are a warning of another kind. All five
-# are equally frequent in the data, and still the middle one comes out right most often, light and dark least: equal
-# numbers are not enough. Why that is was not looked into. docs/model-card.md has such figures for all held-out rows.
+# artist; if it has added anything to them, or taken anything away, it is too little to be seen here. The tones are a
+# warning of another kind. All five are about equally frequent in the data, and still the middle one comes out right
+# nearly always, light and dark about half of the time: equal numbers are not enough. Why that is was not looked into.
+# docs/model-card.md has such figures for all held-out rows.
 #
 # ## 0.4 Look at the data
 #
@@ -325,9 +327,9 @@ rare = [word for word, count in ranked if count <= 4]
 print(f"{len(ranked):,} words; {len(rare):,} occur four times or fewer, such as {', '.join(rare[:200:40])}")
 
 # %% [markdown]
-# *The figure in words: on the left, `style` leads with 11,731, once in each caption; `skin` and `tone` follow with 6,700
-# each, then `medium`, the artists, `woman` and `man`. On the right, on two logarithmic axes, the counts fall from over ten
-# thousand to one, almost in a straight line.*
+# *The figure in words: on the left, `style` leads with 11,731, once in each caption; `skin` and `tone` follow with
+# 6,700 each, then `medium`, the artists, `light` and `dark`, `woman` and `man`. On the right, on two logarithmic axes,
+# the counts fall from over ten thousand to one, almost in a straight line.*
 #
 # Most words are rare: 1,197 of 1,712 occur four times or fewer, often once from each artist. All that a model will ever know
 # of a `kimono` is these few drawings.
@@ -703,11 +705,12 @@ plt.show()
 # %% [markdown]
 # *The figure in words: eight prompts, looked up above and drawn below. Looked up: an apple, a sleeping face, a slice of
 # pizza, a crown and a glass of wine, all clean; for the playful puppy and the smelly poop the same sign, #, because no word
-# was known; for throwing up a sign that says UP. Drawn: a red apple, a face, a face with a crown, and blobs.*
+# was known; for throwing up a sign that says UP! Drawn: a red apple, a face, and a face with a crown; for all others
+# patches without a shape, red for the wine, blue for the puppy, and for throwing up a small gray one.*
 #
-# Looking up wins where there is something to look up: .63 against .18. But it cannot make anything new. For people in a
-# tone that their role never had, it finds the right role always, and the right tone almost never (.01); the model hits
-# the tone in .69 of the cases. **Putting together what was never together** is
+# Looking up wins where there is something to look up: .63 against .25. But it cannot make anything new. For people in a
+# tone that their role never had, it finds the right role always, and the right tone almost never (.01); the model draws
+# the right role in .99 of the cases and hits the tone in .68. **Putting together what was never together** is
 # what a model is for, and a model that loses to a look-up on plain names has something left to learn.
 #
 # **Write down two numbers for lesson 04**: recall at 1 of your TF-IDF on the free prompts, and how often the looked-up picture

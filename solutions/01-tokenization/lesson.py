@@ -33,6 +33,7 @@ import matplotlib.pyplot as plt
 import minidalle
 from minidalle.course import mine, use
 from minidalle.data import emoji_pictures
+from minidalle.presets import SHIPPED
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 
 emoji = emoji_pictures(32)  # drawn once, which takes some ten seconds, and then kept
@@ -381,7 +382,7 @@ wanted = [
 ]
 pipeline = minidalle.load()
 with use(mine(globals())):
-    pictures = pipeline.draw(wanted, seeds=[0, 1, 2, 3])
+    pictures = pipeline.draw(wanted, seeds=[0, 1, 2, 3], sampling=SHIPPED.sampling)  # lesson 04 says what sampling is
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9))
 for axis, caption, picture in zip(axes, wanted, pictures, strict=True):
     axis.imshow(picture.permute(1, 2, 0).clamp(0, 1))
@@ -390,8 +391,10 @@ for axis, caption, picture in zip(axes, wanted, pictures, strict=True):
 plt.show()
 
 # %% [markdown]
-# *The figure in words: four small drawings, one for each caption. How each of them comes out of its tokens is what
-# lessons 02 to 04 are about.*
+# *The figure in words: a red apple with an odd stalk, the head and shoulders of a firefighter in a helmet, a blue heart
+# and a man who runs to the left.*
+#
+# How each of them comes out of its tokens is what lessons 02 to 04 are about.
 #
 # ## 1.10 What goes wrong in real life
 #
@@ -490,7 +493,7 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 # ## Where to read on
 #
 # - R. Sennrich, B. Haddow, A. Birch: *Neural Machine Translation of Rare Words with Subword Units*, ACL 2016,
-#   arXiv:1508.07909: BPE for text, four pages to read.
+#   arXiv:1508.07909: BPE for text; section 3.2 is what you have written.
 # - A. Radford and others: *Language Models are Unsupervised Multitask Learners*, 2019, section 2.2: why bytes.
 # - A. Karpathy: *minbpe*, a repository: the same algorithm, taught in another way.
 # - In this package: `minidalle/tokenization/bpe.py` is what you have just written; `normalize.py` is the published

@@ -169,7 +169,7 @@ show(rows, 12, ["real", "mean colors", "64 tokens"], "What 64 colors keep, and w
 # *The figure in words: three rows of the same twelve emoji. Of the mean colors only blurs are left; the VQGAN's copies
 # can hardly be told from the real ones but for small details.*
 #
-# White paper gets 9.5 dB and the blurs 16.7, the shipped VQGAN about 25. Whatever you train below has to beat the
+# White paper gets 9.5 dB and the blurs 16.7, the shipped VQGAN 25.6. Whatever you train below has to beat the
 # blurs.
 #
 # ## 2.3 Down, up, and around
@@ -284,8 +284,8 @@ with use(mine(globals())):
 show(torch.cat([dev[:12], before[:12], after[:12]]), 12, ["real", "untrained", "150 steps"], "A plain autoencoder")
 
 # %% [markdown]
-# *The figure in words: real emoji, noise from the untrained network, and after 150 steps copies that are a little soft
-# but plain to see.*
+# *The figure in words: real emoji, gray noise from the untrained network, and after 150 steps copies that are a little
+# soft but plain to see.*
 #
 # It beats the blurs after 50 steps. But its 64 × 16 free numbers are no tokens. Not yet.
 #
@@ -422,7 +422,7 @@ plt.show()
 # <details><summary>Answer</summary>
 #
 # Codes follow four times more slowly, and latents are pulled four times harder. It still trains, and the *value* of the
-# loss is exactly the same: that is why nobody noticed.
+# loss is exactly the same: that is why it went unnoticed.
 #
 # </details>
 #
@@ -603,9 +603,9 @@ with use(mine(globals())), torch.no_grad():
 
 # %% [markdown]
 # *The figure in words: codes used, perplexity and PSNR over four epochs. C uses all 256 codes throughout, at a
-# perplexity from 228 down to 202. A and B fall to about 70 codes and a perplexity of 35; then A stays at 86 codes, and
-# B leaps to 256 and a perplexity of 156. PSNR of C is ahead by up to 1 dB; all three go up and down together, for the
-# batches differ.*
+# perplexity from 228 down to 202. A and B fall from 127 codes to about 70, at a perplexity of 33 to 40; then A ends at
+# 86 codes and a perplexity of 43, and B leaps to 256 and 156. PSNR of C is ahead by up to 1 dB; all three go up and
+# down together, for the batches differ.*
 #
 # A has collapsed: two thirds of its codes never see a latent. B follows A exactly until its dead codes are found out:
 # their counts begin at 1 and lose 2 % a step, which takes some 80 steps. On held-out pictures A reaches 18.3 dB, B 18.7
@@ -683,8 +683,8 @@ share = torch.isin(tokens, often[:5]).float().mean()
 print(f"the five most frequent codes, {often[:5].tolist()}, are {share:.0%} of all tokens")
 
 # %% [markdown]
-# *The figure in words: 512 tiles from black to white. Most are one flat color; some have stripes or a grid, and a few
-# at the bright end cannot be told from paper.*
+# *The figure in words: 512 tiles from black to white. Most are one flat color; some have stripes or a grid, and the
+# last two rows can hardly be told from paper.*
 #
 # 77 paint plain white, and there are no eyes. A code alone is a color, an edge or a texture; what it becomes depends on
 # its neighbors, which the decoder's convolutions see, too. Stripes show codes in a company that they never have in a
@@ -858,7 +858,8 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: the loss of the critic who sees blurs falls, with jumps, from 1 to about 0.2. That of the critic
-# who sees the shipped VQGAN's copies stays a little below 1: within 40 steps it has found next to nothing.*
+# who sees the shipped VQGAN's copies stays at 1, but for two jumps up, and ends a little below: within 40 steps it has
+# found next to nothing.*
 #
 # The second critic's gradient is about twenty times that of the pixels, though it knows hardly anything. Without the
 # adaptive weight, here 0.05, its noise would drown the pixels.
@@ -1124,10 +1125,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: 1, one curve of codes used stays at 256, the other falls to 70 to 90. 2, with ten times the
-# learning rate PSNR crashes to 5 dB and has come back to 11 after 40 steps, where it was 18 otherwise. 3, without β the
-# latents' length grows from 3 to 60 in 40 steps; with it, it stays between 2 and 3. 4, three signs with paler, softer
-# copies. 5, a regular grid of dark and bright cells, although the layer was given a flat picture. 6, PSNR climbs, drops
-# by almost 3 dB at step 100, and climbs again.*
+# learning rate PSNR crashes to 5 dB and has come back to 11 after 40 steps, where it was 18 otherwise. 3, without β
+# the latents' length grows from 3 to more than 50 in 40 steps; with it, it stays between 2 and 3. 4, three signs with
+# paler, softer copies. 5, a regular grid of dark and bright cells, although the layer was given a flat picture. 6,
+# PSNR climbs, drops by almost 3 dB at step 100, and climbs again.*
 #
 # | | it looks like this | because | do this |
 # |---|---|---|---|
@@ -1145,17 +1146,18 @@ plt.show()
 # looked alike, a codebook, and took the nearest. A blurred digit is seen to be blurred; a wrong code is *convincing*.
 # Whoever stores pictures as tokens takes this over.
 #
-# **Faces.** The model card of DALL·E mini says itself that faces and people are not generated properly. Gafni and
-# others (Make-A-Scene) saw the same in VQGAN's reconstructions, before any text is involved, and gave faces a loss of
-# their own. You have measured it: it is the tokenizer that loses them, and no language model can bring them back.
+# **Faces.** The model card of DALL·E mini says itself that faces and people are not generated properly. The card of its
+# first VQGAN says that it was tuned on two million more pictures to encode them better, for ImageNet, from which it had
+# learned, has few. Gafni and others (Make-A-Scene) gave faces a loss of their own in their VQGAN, before any text is
+# involved. You have measured why: what the tokenizer loses, no language model can bring back.
 #
 # **Large codebooks.** 16,384 codes are useful only if they are used. ViT-VQGAN found codes of few dimensions and of
 # length 1 to be used more; finite scalar quantization (FSQ) has no codebook that could collapse: it rounds a few
 # numbers to a few levels each.
 #
 # **A factor on the wrong term.** In the code that most people took over, β multiplies the codebook's term by default;
-# it was left so, with a comment, because published weights had been trained that way. An error in a loss does not
-# crash.
+# it was left so, with a comment that says so, to stay compatible with what had been trained that way. An error in a
+# loss does not crash.
 #
 # - D. Kriesel: *Xerox scanners/photocopiers randomly alter numbers in scanned documents*, 2013, dkriesel.com.
 # - O. Gafni and others: *Make-A-Scene: Scene-Based Text-to-Image Generation with Human Priors*, ECCV 2022,

@@ -25,15 +25,15 @@ def psnr(pictures: Tensor, targets: Tensor) -> Tensor:
 def gradient_loss(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """How far the edges of the pictures are from the edges of the targets, fine ones and coarse ones.
 
-    An edge is the difference of two pixels side by side, or one above the other. At each scale the mean
-    absolute error of the edges across is added to that of the edges down: [[[[0.0, 1.0], [2.0, 3.0]]]],
-    [[[[0.0, 0.0], [0.0, 0.0]]]], 1 → 1 + 2 = 3.0. The first scale is the pictures as they are, each
-    further one has the means of the blocks of 2 × 2 pixels of the scale before it, and the loss is the
-    mean over scales.
+    An edge is the difference of two pixels side by side (across) or one above the other (down). At each
+    scale the mean absolute error of the edges across is added to that of the edges down: [[[[0.0, 1.0],
+    [2.0, 3.0]]]], [[[[0.0, 0.0], [0.0, 0.0]]]], 1 → 1 + 2 = 3.0. The first scale is the pictures as they
+    are; each further scale is the one before averaged over 2 × 2 blocks, where an odd last row or column
+    is dropped. The loss is the mean over scales.
 
     Args:
-        pictures: [B, 3, H, W], whose sides are at least 2^scales.
-        targets: [B, 3, H, W].
+        pictures: [B, C, H, W], whose sides are at least 2^scales.
+        targets: [B, C, H, W].
         scales: how many scales, at least 1.
 
     Returns:
@@ -109,16 +109,16 @@ def generator_loss(fake: Tensor) -> Tensor:
 def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """The weight that makes the discriminator's pull on the decoder as strong as the reconstruction's.
 
-    [3.0, 4.0], [0.0, 0.5] → 5 / 0.5001 = 9.998. It is a number to multiply a loss by, and nothing to
-    learn through.
+    [3.0, 4.0], [0.0, 0.5] → 5 / 0.5001 = 9.998. Return it detached: no gradient may flow through the
+    weight, which is only a number to multiply a loss by.
 
     Args:
-        rec_grad: gradient of the reconstruction loss with respect to `VQGAN.last_layer`.
-        gan_grad: gradient of the generator loss with respect to the same weight.
+        rec_grad: any shape: the gradient of the reconstruction loss with respect to `VQGAN.last_layer`.
+        gan_grad: the same shape: that of the generator loss with respect to the same layer.
         clamp: the largest weight.
 
     Returns:
-        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`, a scalar without gradient. Source: Esser et al.
-        2021, equation 7; 1e-4 and the clamp are from its code.
+        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`: a scalar, []. ‖·‖ is the length, the root of the
+        sum of all squared numbers. Source: Esser et al. 2021, equation 7; 1e-4 and the clamp: its code.
     """
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp).detach()

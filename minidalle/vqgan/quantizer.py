@@ -13,7 +13,7 @@ def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
     """The index of the code at the smallest Euclidean distance from each latent; the first one of a tie.
 
     [[0.0, 2.0], [4.0, 5.0]], [[0.0, 1.0], [3.0, 3.0]] → [0, 1]. ‖x − e‖² = ‖x‖² − 2 x·e + ‖e‖², and ‖x‖²
-    is the same for every code: one matrix product decides.
+    is the same for every code, so −2 x·e + ‖e‖² decides: one matrix product, and the codes' lengths.
 
     Args:
         latents: [..., D]: any number of dimensions, the last of them D.
@@ -44,8 +44,8 @@ def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
 def quantizer_loss(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
     """Pull codes to latents (the codebook term), and β times as hard latents to codes (commitment).
 
-    Both terms are mean squared differences, and each moves only one side: [1.0, 2.0], [1.0, 4.0], 0.25 →
-    2 + 0.25 · 2 = 2.5.
+    Both terms are the squared difference, the mean over all numbers, and each moves only one side:
+    [1.0, 2.0], [1.0, 4.0], 0.25 → 2 + 0.25 · 2 = 2.5.
 
     Args:
         latents: [..., D], what the encoder said.
@@ -54,7 +54,7 @@ def quantizer_loss(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
         beta: β, the weight of the commitment term.
 
     Returns:
-        A scalar, the mean over all numbers. Source: van den Oord et al. 2017, equation 3, terms 2 and 3.
+        A scalar. Source: van den Oord et al. 2017, equation 3, terms 2 and 3.
     """
     codebook = F.mse_loss(quantized, latents.detach())
     commitment = F.mse_loss(latents, quantized.detach())
@@ -89,9 +89,10 @@ def ema_update(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Move the running counts and sums towards a batch's; each code is then sum / count.
 
-    [1.0], [[2.0]], [3.0], [[12.0]], 0.5 → counts [2.0], sums [[7.0]], codebook [[3.5]]. The counts that
-    divide are Laplace-smoothed, (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose
-    is not divided by zero. Only the codebook sees the smoothed ones.
+    A running mean is decay · old + (1 − decay) · batch. The counts that divide are the new counts n, Laplace-
+    smoothed: (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not divided by
+    zero. The counts that are returned are not smoothed. [1.0, 2.0], [[2.0], [6.0]], [3.0, 0.0],
+    [[12.0], [0.0]], 0.5, 0.5 → counts [2.0, 1.0], sums [[7.0], [3.0]], codebook [[3.73], [2.67]].
 
     Args:
         counts: [K], the running counts so far.
@@ -141,11 +142,12 @@ def codebook_usage(counts: Tensor) -> tuple[int, float]:
     """How many codes are in use, and how many it feels like.
 
     Perplexity is e to the entropy (in nats) of the codes' shares: K if all are chosen equally often, 1 if
-    one code is all that is ever chosen. [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as
-    often. Count over an epoch: a batch is too small to show every code.
+    one code is all that is ever chosen. A share of 0 adds nothing to the entropy: 0 · ln 0 counts as 0.
+    [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as often.
 
     Args:
-        counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0.
+        counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0. Callers add them
+            up over an epoch: a batch is too small to show every code.
 
     Returns:
         The number of codes chosen at least once, and the perplexity.

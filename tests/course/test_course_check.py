@@ -188,7 +188,7 @@ def scale_again(x: Tensor, by: float) -> Tensor:
 def test_gradients_are_a_line_of_their_own() -> None:
     held = check("toy.square", lambda x: x * x.detach())
     assert lines(held)["values"] == "✓"
-    assert lines(held)["gradients"].endswith("at [0], the largest difference") or "expected" in lines(held)["gradients"]
+    assert ", the largest difference: " in lines(held)["gradients"]
     cut_off = lines(check("toy.square", lambda x: x.detach() ** 2))
     assert cut_off["gradients"] == "none: `detach`, `item` or `no_grad` cuts the result off from its inputs"
 
@@ -267,7 +267,7 @@ def test_the_smallest_failing_input_is_shown_as_the_function_saw_it() -> None:
     assert tensors is not None
     assert tensors.given[1] == "by = 2.0"
     assert tensors.yours.startswith("tensor float32 [2, 3]: [[")
-    assert tensors.difference.endswith("the largest difference")
+    assert ", the largest difference: " in tensors.difference
     kept = check("toy.add_up", changes_the_input).failing
     assert kept is not None
     assert kept.difference == "none in what is returned, but an input was changed"

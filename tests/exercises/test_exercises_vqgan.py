@@ -32,7 +32,7 @@ QUANTIZER: dict[str, tuple[Case, object, str]] = {
     "straight_through": (
         dict(zip(("latents", "quantized", "slope"), numbers([1.0], [3.0], [0.5]), strict=True)),
         {
-            "passed": torch.tensor([3.0]),
+            "value": torch.tensor([3.0]),
             "gradients": {"latents": torch.tensor([0.5]), "quantized": torch.tensor([0.0])},
         },
         "[1.0], [3.0] → [3.0]; a gradient of 0.5 that comes back is 0.5 for `latents` and 0 for `quantized`",
@@ -47,13 +47,17 @@ QUANTIZER: dict[str, tuple[Case, object, str]] = {
     ),
     "ema_update": (
         {
-            **dict(zip(("counts", "sums"), numbers([1.0], [[2.0]]), strict=True)),
-            **dict(zip(("batch_counts", "batch_sums"), numbers([3.0], [[12.0]]), strict=True)),
+            **dict(zip(("counts", "sums"), numbers([1.0, 2.0], [[2.0], [6.0]]), strict=True)),
+            **dict(zip(("batch_counts", "batch_sums"), numbers([3.0, 0.0], [[12.0], [0.0]]), strict=True)),
             "decay": 0.5,
-            "epsilon": 1e-5,
+            "epsilon": 0.5,
         },
-        dict(zip(("counts", "sums", "codebook"), numbers([2.0], [[7.0]], [[3.5]]), strict=True)),
-        "[1.0], [[2.0]], [3.0], [[12.0]], 0.5 → counts [2.0], sums [[7.0]], codebook [[3.5]]",
+        {
+            **dict(zip(("counts", "sums"), numbers([2.0, 1.0], [[7.0], [3.0]]), strict=True)),
+            "codebook": torch.tensor([[56 / 15], [8 / 3]]),
+        },
+        "[1.0, 2.0], [[2.0], [6.0]], [3.0, 0.0], [[12.0], [0.0]], 0.5, 0.5 → counts [2.0, 1.0], sums [[7.0], [3.0]], "
+        "codebook [[3.73], [2.67]]",
     ),
     "codebook_usage": (
         {"counts": torch.tensor([2, 1, 0, 1])},
@@ -82,9 +86,10 @@ def test_examples_of_the_quantizer_are_true(name: str) -> None:
     assert distance(outcome(exercise, exercise.reference, case).result, result) < 1e-6
 
 
-def test_no_tie_and_no_rounding_decides_the_nearest_code() -> None:
-    """On every device, also where products are rounded to the ten bits of TF32."""
+def test_no_rounding_decides_the_nearest_code() -> None:
+    """On every device, also where products are rounded to the ten bits of TF32; one case is a tie, and that exact."""
     for seed in SEEDS:
+        ties = 0
         for case in EXERCISES["vqgan.nearest_code"].cases(seed):
             latents, codebook = case["latents"], case["codebook"]
             assert isinstance(latents, torch.Tensor)
@@ -92,4 +97,7 @@ def test_no_tie_and_no_rounding_decides_the_nearest_code() -> None:
             assert max(latents.abs().max(), codebook.abs().max()) < 2**10
             assert torch.equal(latents, latents.round())
             squares = (latents.unsqueeze(-2) - codebook).square().sum(dim=-1).sort(dim=-1).values
-            assert (squares[..., 1] - squares[..., 0]).min() >= 4
+            gap = (squares[..., 1] - squares[..., 0]).min()
+            assert gap >= 4 or gap == 0
+            ties += int(gap == 0)
+        assert ties == 1

@@ -22,8 +22,7 @@ def difference(own: Plain, expected: Plain, tolerance: float = 0.0) -> str | Non
 
 def _difference(own: Plain, expected: Plain, tolerance: float, place: str) -> tuple[str, str] | None:
     if isinstance(own, Tensor) and isinstance(expected, Tensor):
-        words = _of_tensors(own, expected, tolerance)
-        return (place, words) if words else None
+        return _of_tensors(own, expected, tolerance, place)
     if isinstance(own, list) and isinstance(expected, list):
         return _of_lists(own, expected, tolerance, place)
     if isinstance(own, dict) and isinstance(expected, dict):
@@ -74,18 +73,18 @@ def _of_dicts(own: dict, expected: dict, tolerance: float, place: str) -> tuple[
     return (place, f"{short(extra[0], 80)} is one too many") if extra else None
 
 
-def _of_tensors(own: Tensor, expected: Tensor, tolerance: float) -> str:
-    """Where the difference is largest, in words; "" where none is larger than the tolerance."""
+def _of_tensors(own: Tensor, expected: Tensor, tolerance: float, place: str) -> tuple[str, str] | None:
+    """Where the difference is largest, the first of those; None where none is larger than the tolerance."""
     if own.shape != expected.shape:
-        return f"shape {list(own.shape)}, expected {list(expected.shape)}"
+        return place, f"shape {list(own.shape)}, expected {list(expected.shape)}"
     size = _distance(own, expected)
     if not size.numel() or not bool((worst := size.max()) > tolerance):
-        return ""
+        return None
     flat = int(size.argmax())
     at = [int(index) for index in torch.unravel_index(torch.tensor(flat), own.shape)]
-    words = _unlike(own.flatten()[flat].item(), expected.flatten()[flat].item())
-    words += f" at {at}" if at else ""
-    return f"{words}, the largest difference" if own.numel() > 1 and math.isfinite(worst) and tolerance else words
+    place += str(at) if at else ""
+    place += ", the largest difference" if own.numel() > 1 and math.isfinite(worst) and tolerance else ""
+    return place, _unlike(own.flatten()[flat].item(), expected.flatten()[flat].item())
 
 
 def _distance(own: Tensor, expected: Tensor) -> Tensor:

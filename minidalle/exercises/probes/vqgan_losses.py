@@ -39,11 +39,13 @@ def probe_hinge_loss(function: Function, real: Tensor, fake: Tensor) -> Plain:
 
 
 def probe_adaptive_weight(function: Function, rec_grad: Tensor, gan_grad: Tensor, clamp: float) -> Plain:
-    """The weight, and whether it has gradients with respect to what it was made from: "some" or "none"."""
+    """The weight, and whether a gradient flows back from it to what it was made from."""
     inputs = {"rec_grad": _learned(rec_grad), "gan_grad": _learned(gan_grad)}
     weight = function(*inputs.values(), clamp)
     found = _found(weight, inputs)
-    gradients: dict[str, Plain] = {name: "none" if found[name] is None else "some" for name in inputs}
+    gradients: dict[str, Plain] = {
+        name: "no gradient" if found[name] is None else "a gradient flows back" for name in inputs
+    }
     return {"weight": _data(weight), "gradients": gradients}
 
 

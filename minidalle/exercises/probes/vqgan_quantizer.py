@@ -20,13 +20,15 @@ def probe_straight_through(function: Function, latents: Tensor, quantized: Tenso
     """The result, and where a gradient `slope` at it arrives."""
     inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
     passed = function(*inputs.values())
-    return {"passed": passed, "gradients": _gradients(passed, inputs, slope)}
+    return {"value": passed, "gradients": _gradients(passed, inputs, slope)}
 
 
 def probe_quantizer_loss(function: Function, latents: Tensor, quantized: Tensor, beta: float) -> Plain:
-    """The loss, and its gradients with respect to latents and codes."""
+    """The loss, and its gradients with respect to latents and codes; only a single number has some."""
     inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
     loss = function(*inputs.values(), beta)
+    if loss.numel() != 1:
+        return {"loss": loss, "gradients": dict.fromkeys(inputs, "none, as the loss is not a single number")}
     return {"loss": loss, "gradients": _gradients(loss, inputs)}
 
 

@@ -10,7 +10,7 @@ from minidalle.vqgan.losses import adaptive_weight
 
 
 def cases(seed: int) -> list[Case]:
-    """Two numbers, a convolution's weight; an opponent as good as silent, one that is silent; a low ceiling."""
+    """Two numbers, a convolution's weight; a critic as good as silent, one that is silent; a low ceiling."""
     chance = generator(seed, "vqgan.adaptive_weight")
 
     def drawn(norm: float, *shape: int) -> Tensor:
@@ -33,17 +33,27 @@ def cases(seed: int) -> list[Case]:
 
 
 def divides_the_wrong_way_around(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """A strong opponent needs a small weight: the norm of its gradient, gan_grad, is what you divide by."""
+    """A strong critic needs a small weight: the norm of its gradient, gan_grad, is what you divide by."""
     return (gan_grad.norm() / (rec_grad.norm() + 1e-4)).clamp(0, clamp).detach()
 
 
-def can_be_learned_through(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+def forgets_to_detach(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """The values are right, but the weight is part of a graph: `.detach()` makes it the number that it should be."""
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp)
 
 
-def has_no_largest_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """Where gan_grad is nearly 0 the weight explodes: it is at most `clamp`."""
+def detaches_only_gan_grad(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """A gradient still flows back to rec_grad: detach the result, and with it both."""
+    return (rec_grad.norm() / (gan_grad.detach().norm() + 1e-4)).clamp(0, clamp)
+
+
+def detaches_only_rec_grad(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """A gradient still flows back to gan_grad: detach the result, and with it both."""
+    return (rec_grad.detach().norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp)
+
+
+def forgets_the_clamp(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """The weight is at most `clamp`. Without it, it explodes where gan_grad is nearly 0."""
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).detach()
 
 
@@ -52,23 +62,28 @@ def clamps_always_at_10000(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, 1e4).detach()
 
 
+def clamps_the_norm_of_rec_grad(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """`clamp` is the largest weight: divide first, and clamp what comes out."""
+    return (rec_grad.norm().clamp(0, clamp) / (gan_grad.norm() + 1e-4)).detach()
+
+
 def clamps_from_below(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """`clamp` is the largest weight, not the smallest. The first argument of torch's `clamp` is the minimum: `max=`."""
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(clamp).detach()
 
 
-def divides_by_next_to_nothing(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """1e-4 is added to the norm of gan_grad before you divide, so that it is never 0, nor nearly 0."""
+def adds_nothing_to_the_norm(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """1e-4 is added to the norm of gan_grad before you divide, so that this is never 0: mind the brackets."""
     return (rec_grad.norm() / gan_grad.norm()).clamp(0, clamp).detach()
 
 
 def adds_too_small_a_number(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """What is added to the norm is 1e-4. With less than that, an opponent who is nearly silent gets too loud."""
+    """What is added to the norm is 1e-4. With less than that, a critic that is nearly silent gets too loud."""
     return (rec_grad.norm() / (gan_grad.norm() + 1e-6)).clamp(0, clamp).detach()
 
 
-def takes_the_small_number_for_the_smallest_norm(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
-    """1e-4 is added to every norm, large or small; it is not the smallest that a norm may be."""
+def uses_the_small_number_as_a_minimum(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """1e-4 is added to the norm of gan_grad, however large that is. You take the larger of the two."""
     return (rec_grad.norm() / gan_grad.norm().clamp(min=1e-4)).clamp(0, clamp).detach()
 
 
@@ -90,6 +105,12 @@ def forgets_the_root(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> 
 def adds_up_absolute_values(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """The norm is the length of the gradient as an arrow: the root of the sum of its squared numbers, `.norm()`."""
     return (rec_grad.abs().sum() / (gan_grad.abs().sum() + 1e-4)).clamp(0, clamp).detach()
+
+
+def takes_the_root_of_the_mean(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """The norm is the root of the sum of squares, not of their mean, beside which 1e-4 counts for more: `.norm()`."""
+    pulls = [gradient.square().mean().sqrt() for gradient in (rec_grad, gan_grad)]
+    return (pulls[0] / (pulls[1] + 1e-4)).clamp(0, clamp).detach()
 
 
 def averages_absolute_values(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
@@ -157,17 +178,21 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=(
         divides_the_wrong_way_around,
-        can_be_learned_through,
-        has_no_largest_weight,
+        forgets_to_detach,
+        detaches_only_gan_grad,
+        detaches_only_rec_grad,
+        forgets_the_clamp,
         clamps_always_at_10000,
+        clamps_the_norm_of_rec_grad,
         clamps_from_below,
-        divides_by_next_to_nothing,
+        adds_nothing_to_the_norm,
         adds_too_small_a_number,
-        takes_the_small_number_for_the_smallest_norm,
+        uses_the_small_number_as_a_minimum,
         adds_the_small_number_under_the_root,
         adds_the_small_number_above_too,
         forgets_the_root,
         adds_up_absolute_values,
+        takes_the_root_of_the_mean,
         averages_absolute_values,
         takes_the_mean_of_the_gradient,
         divides_number_by_number,

@@ -56,6 +56,11 @@ def counts_all_codes(counts: Tensor) -> tuple[int, float]:
     return len(counts), _entropy(counts).exp().item()
 
 
+def counts_the_codes_never_chosen(counts: Tensor) -> tuple[int, float]:
+    """Those are the unused ones. In use are the codes whose count is above 0, not equal to 0."""
+    return int((counts == 0).sum()), _entropy(counts).exp().item()
+
+
 def leaves_out_codes_chosen_once(counts: Tensor) -> tuple[int, float]:
     """A code that was chosen once is in use: greater than 0, not than 1."""
     return int((counts > 1).sum()), _entropy(counts).exp().item()
@@ -100,6 +105,16 @@ def takes_the_mean_over_the_codes(counts: Tensor) -> tuple[int, float]:
 def forgets_to_make_shares_of_counts(counts: Tensor) -> tuple[int, float]:
     """Entropy is of shares, which add up to 1: divide the counts by their sum first."""
     return _used(counts), torch.special.entr(counts.double()).sum().exp().item()
+
+
+def divides_by_the_number_of_codes(counts: Tensor) -> tuple[int, float]:
+    """Shares add up to 1: divide the counts by their sum, not by how many there are."""
+    return _used(counts), torch.special.entr(counts.double() / len(counts)).sum().exp().item()
+
+
+def squares_the_shares(counts: Tensor) -> tuple[int, float]:
+    """1 / Σ p² is another measure of how even shares are. Perplexity is e to the entropy, −Σ p log p."""
+    return _used(counts), (1 / _shares(counts).square().sum()).item()
 
 
 def makes_shares_with_softmax(counts: Tensor) -> tuple[int, float]:
@@ -163,6 +178,7 @@ EXERCISE = Exercise(
     wrong=(
         counts_the_choices,
         counts_all_codes,
+        counts_the_codes_never_chosen,
         leaves_out_codes_chosen_once,
         counts_the_different_counts,
         returns_the_entropy,
@@ -172,6 +188,8 @@ EXERCISE = Exercise(
         lets_unused_codes_make_nan,
         takes_the_mean_over_the_codes,
         forgets_to_make_shares_of_counts,
+        divides_by_the_number_of_codes,
+        squares_the_shares,
         makes_shares_with_softmax,
         averages_the_logarithms_of_shares,
     ),

@@ -126,6 +126,31 @@ def adds_epsilon_once_to_the_total(
     return counts, sums, sums / ((counts + epsilon) / (total + epsilon) * total)[:, None]
 
 
+def takes_the_width_for_the_number_of_codes(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """K is the number of codes, the rows of the codebook; D, how wide each is, does not matter here."""
+    counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
+    total = counts.sum()
+    return counts, sums, sums / ((counts + epsilon) / (total + sums.shape[1] * epsilon) * total)[:, None]
+
+
+def takes_the_total_of_the_old_counts(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """N is the sum of the new counts, those that are smoothed: move the counts first."""
+    total = counts.sum()
+    counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
+    return counts, sums, sums / ((counts + epsilon) / (total + len(counts) * epsilon) * total)[:, None]
+
+
+def adds_the_sums_up(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """The sums are a running mean as well: `decay` times the old ones, and 1 − decay times the batch's."""
+    return _moved(_running(counts, batch_counts, decay), sums + batch_sums, epsilon)
+
+
 def keeps_the_smoothed_counts(
     counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
 ) -> Moved:
@@ -145,7 +170,16 @@ def averages_the_codes(
     return counts, sums, _running(old, new, decay)
 
 
-def divides_columns_and_not_rows(
+def averages_the_means(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """A batch with one latent would pull as hard as one with a hundred: average sums and counts, then divide once."""
+    old, new = (s / n.clamp(min=epsilon)[:, None] for n, s in ((counts, sums), (batch_counts, batch_sums)))
+    counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
+    return counts, sums, _running(old, new, decay)
+
+
+def divides_along_the_wrong_dimension(
     counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
 ) -> Moved:
     """Counts [K] divide sums [K, D] row by row: make them a column [K, 1], with `unsqueeze(1)` or `[:, None]`."""
@@ -227,9 +261,13 @@ EXERCISE = Exercise(
         only_adds_epsilon,
         forgets_to_multiply_by_the_total,
         adds_epsilon_once_to_the_total,
+        takes_the_width_for_the_number_of_codes,
+        takes_the_total_of_the_old_counts,
+        adds_the_sums_up,
         keeps_the_smoothed_counts,
         averages_the_codes,
-        divides_columns_and_not_rows,
+        averages_the_means,
+        divides_along_the_wrong_dimension,
         changes_the_tensors_it_was_given,
     ),
     also_right=(moves_by_linear_interpolation, goes_code_by_code, smooths_shares),

@@ -11,7 +11,7 @@ from minidalle.vqgan.losses import gradient_loss
 
 
 def cases(seed: int) -> list[Case]:
-    """Four pixels against black ones; then one scale, two, three, unequal sides, odd sides, a batch."""
+    """Four pixels against black ones; then one to four scales, unequal sides, odd sides, a batch."""
     chance = generator(seed, "vqgan.gradient_loss")
 
     def drawn(*shape: int) -> Tensor:
@@ -31,6 +31,7 @@ def cases(seed: int) -> list[Case]:
         case(2, 2, 3, 4, 8),
         case(3, 1, 3, 8, 8),
         case(3, 2, 3, 16, 8),
+        case(4, 1, 3, 16, 16),
     ]
 
 
@@ -49,6 +50,12 @@ def _size(edge: Tensor) -> Tensor:
 
 def _loss(errors: list[Tensor]) -> Tensor:
     return torch.stack([_size(error.diff(dim=2)) + _size(error.diff(dim=3)) for error in errors]).mean()
+
+
+def _mean_over_scales(errors: list[Tensor], scales: int) -> Tensor:
+    """Of edges that there are: a picture of one pixel has none."""
+    edges = [error.diff(dim=dim) for error in errors for dim in (2, 3)]
+    return torch.stack([_size(edge) if edge.numel() else edge.sum() for edge in edges]).sum() / scales
 
 
 def sees_only_edges_across(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
@@ -88,6 +95,23 @@ def begins_at_half_the_size(pictures: Tensor, targets: Tensor, scales: int = 3) 
     return _loss([F.avg_pool2d(pictures - targets, 2 ** (scale + 1)) for scale in range(scales)])
 
 
+def halves_before_the_first_scale(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """The first scale is the pictures as they are: halve them only for the second one."""
+    return _mean_over_scales(_pyramid(pictures - targets, scales + 1)[1:], scales)
+
+
+def leaves_the_last_scale_out(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """There are `scales` scales, the pictures as they are included: `range(scales)`, not `range(1, scales)`."""
+    errors = _pyramid(pictures - targets, scales)
+    return _mean_over_scales([*errors[:-1], 0 * errors[0]], scales)
+
+
+def doubles_the_number_of_the_scale(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """Blocks are 1, 2, 4, 8 pixels wide, twice as wide at each scale: `2 ** scale`, not `2 * scale`."""
+    error = pictures - targets
+    return _loss([F.avg_pool2d(error, max(1, 2 * scale)) for scale in range(scales)])
+
+
 def always_takes_three_scales(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """How many scales there are is the argument `scales`; 3 is only what it is if nobody says otherwise."""
     return _loss(_pyramid(pictures - targets, 3))
@@ -107,6 +131,12 @@ def takes_every_second_pixel(pictures: Tensor, targets: Tensor, scales: int = 3)
 def takes_the_largest_of_each_block(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """A coarser scale has the mean of each block of 2 × 2 pixels, not the maximum: `F.avg_pool2d`."""
     return _loss([F.max_pool2d(pictures - targets, 2**scale) for scale in range(scales)])
+
+
+def takes_the_brightest_of_each_block(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """A coarser scale has the mean of each block of 2 × 2 pixels, not the maximum: `F.avg_pool2d`."""
+    brightest = [F.max_pool2d(torch.cat([pictures, targets], dim=1), 2**scale) for scale in range(scales)]
+    return _loss([one[:, : one.shape[1] // 2] - one[:, one.shape[1] // 2 :] for one in brightest])
 
 
 def compares_pixels_and_not_edges(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
@@ -136,6 +166,11 @@ def averages_before_the_absolute_value(pictures: Tensor, targets: Tensor, scales
     return torch.stack([edge.mean().abs() for edge in _edges(pictures - targets, scales)]).sum() / scales
 
 
+def forgets_the_absolute_value(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
+    """Take the absolute value of each edge's error before the mean: else errors up and errors down cancel."""
+    return torch.stack([edge.mean() for edge in _edges(pictures - targets, scales)]).sum() / scales
+
+
 def takes_channels_for_rows(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
     """The pictures are [B, 3, H, W], so rows are dim 2 and columns dim 3. Dim 1 is red, green and blue."""
     errors = _pyramid(pictures - targets, scales)
@@ -143,7 +178,7 @@ def takes_channels_for_rows(pictures: Tensor, targets: Tensor, scales: int = 3) 
 
 
 def squares_the_edges(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
-    """Take absolute values, not squares, to which small errors are next to nothing."""
+    """Take absolute values. Squaring makes small errors count for almost nothing."""
     return torch.stack([edge.square().mean() for edge in _edges(pictures - targets, scales)]).sum() / scales
 
 
@@ -230,15 +265,20 @@ EXERCISE = Exercise(
         looks_only_at_the_coarsest_scale,
         adds_the_scales_up,
         begins_at_half_the_size,
+        halves_before_the_first_scale,
+        leaves_the_last_scale_out,
+        doubles_the_number_of_the_scale,
         always_takes_three_scales,
         halves_only_once,
         takes_every_second_pixel,
         takes_the_largest_of_each_block,
+        takes_the_brightest_of_each_block,
         compares_pixels_and_not_edges,
         takes_edges_of_the_absolute_error,
         ignores_which_side_is_brighter,
         compares_how_much_edge_there_is,
         averages_before_the_absolute_value,
+        forgets_the_absolute_value,
         takes_channels_for_rows,
         squares_the_edges,
         adds_the_edges_up,

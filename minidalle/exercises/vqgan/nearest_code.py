@@ -19,12 +19,13 @@ LATENTS = [[-1.0, 1], [1, 1], [-4, 3], [2, -4], [2, 3], [2, 2]]
 
 
 def cases(seed: int) -> list[Case]:
-    """One latent and two codes, twice; then several, a batch of one picture, pictures, and numbers of float64."""
+    """One latent and two codes, twice; a tie; then several, a batch of one picture, pictures, numbers of float64."""
     chance = generator(seed, "vqgan.nearest_code")
     codes, latents = torch.tensor(CODES), torch.tensor(LATENTS)
     codes, latents = codes[_order(len(codes), chance)], latents[_order(len(latents), chance)]
     return [
         *(_turned(*pair, chance) for pair in (LONG, BESIDE)),
+        _tie(chance),
         {"latents": latents[:3], "codebook": codes},
         {"latents": latents, "codebook": codes},
         {"latents": _clear(codes, 4, chance).unsqueeze(0), "codebook": codes},
@@ -43,6 +44,13 @@ def _turned(latents: list[list[float]], codes: list[list[float]], chance: torch.
     axes = _order(2, chance)
     codebook = torch.tensor(codes)[_order(2, chance)] * mirror
     return {"latents": (torch.tensor(latents) * mirror)[:, axes], "codebook": codebook[:, axes]}
+
+
+def _tie(chance: torch.Generator) -> Case:
+    """Two codes at the same distance of one latent, on opposite sides, and one far away: whole, so the tie is exact."""
+    latents, step = _whole(1, 2, chance), torch.randint(1, 6, (1, 2), generator=chance).float()
+    codes = torch.cat([latents + step, latents - step, latents + 9 * step])
+    return {"latents": latents, "codebook": codes[_order(len(codes), chance)]}
 
 
 def _whole(rows: int, width: int, chance: torch.Generator) -> Tensor:
@@ -66,13 +74,13 @@ def takes_the_farthest_code(latents: Tensor, codebook: Tensor) -> Tensor:
     return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmax(dim=-1)
 
 
-def takes_the_largest_dot_product(latents: Tensor, codebook: Tensor) -> Tensor:
-    """A long code has a large dot product with everything. The distance has ‖e‖² in it, too: ‖e‖² − 2 x·e."""
+def leaves_the_length_of_the_codes_out(latents: Tensor, codebook: Tensor) -> Tensor:
+    """The distance has ‖e‖² in it, too: ‖e‖² − 2 x·e. The dot product alone is large for every long code."""
     return (latents @ codebook.T).argmax(dim=-1)
 
 
 def compares_only_the_directions(latents: Tensor, codebook: Tensor) -> Tensor:
-    """Codes in the same direction are as near as their lengths are alike. Divide nothing by its length."""
+    """You compare angles; two codes in the same direction can be at different distances. Do not normalize."""
     return (F.normalize(latents, dim=-1) @ F.normalize(codebook, dim=-1).T).argmax(dim=-1)
 
 
@@ -87,7 +95,7 @@ def squares_the_sum_of_differences(latents: Tensor, codebook: Tensor) -> Tensor:
 
 
 def adds_up_absolute_differences(latents: Tensor, codebook: Tensor) -> Tensor:
-    """That is the way along the streets of a city. Euclidean distance adds up squares."""
+    """That is the city-block distance. Square the differences."""
     return (latents.unsqueeze(-2) - codebook).abs().sum(dim=-1).argmin(dim=-1)
 
 
@@ -109,6 +117,27 @@ def forgets_to_square_the_length(latents: Tensor, codebook: Tensor) -> Tensor:
 def finds_the_nearest_latent_of_each_code(latents: Tensor, codebook: Tensor) -> Tensor:
     """Each latent has a token: take the argmin over the codes, which are the last dimension of the distances."""
     return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=-2)
+
+
+def takes_the_argmin_over_the_first_dimension(latents: Tensor, codebook: Tensor) -> Tensor:
+    """Each latent has a token: take the argmin over the codes, which are the last dimension of the distances."""
+    return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=0)
+
+
+def takes_the_argmin_over_dimension_1(latents: Tensor, codebook: Tensor) -> Tensor:
+    """That is right only for latents [M, D]. The codes are the last dimension of the distances, `dim=-1`."""
+    return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=1)
+
+
+def counts_the_codes_from_1(latents: Tensor, codebook: Tensor) -> Tensor:
+    """Tokens are 0 … K−1, the rows of the codebook: return what argmin says."""
+    return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=-1) + 1
+
+
+def takes_the_last_one_of_a_tie(latents: Tensor, codebook: Tensor) -> Tensor:
+    """Of codes that are equally near it is the first: with `<`, not `<=`, or with argmin as it is."""
+    squares = codebook.square().sum(dim=1) - 2 * latents @ codebook.T
+    return len(codebook) - 1 - squares.flip(-1).argmin(dim=-1)
 
 
 def subtracts_each_code_from_each_latent(latents: Tensor, codebook: Tensor) -> Tensor:
@@ -157,7 +186,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=(
         takes_the_farthest_code,
-        takes_the_largest_dot_product,
+        leaves_the_length_of_the_codes_out,
         compares_only_the_directions,
         adds_up_differences_with_their_signs,
         squares_the_sum_of_differences,
@@ -166,6 +195,10 @@ EXERCISE = Exercise(
         adds_the_dot_product,
         forgets_to_square_the_length,
         finds_the_nearest_latent_of_each_code,
+        takes_the_argmin_over_the_first_dimension,
+        takes_the_argmin_over_dimension_1,
+        counts_the_codes_from_1,
+        takes_the_last_one_of_a_tie,
     ),
     also_right=(subtracts_each_code_from_each_latent, flattens_first, keeps_the_best_so_far),
     hints=HINTS,

@@ -67,7 +67,8 @@ def leaves_the_codebook_term_out(latents: Tensor, quantized: Tensor, beta: float
 
 
 def detaches_nothing(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
-    """The value is right, but each term pulls both sides, so that β weighs nothing apart: detach one side in each."""
+    """The value is right, but each term pulls both sides, so β no longer tells the two sides apart: detach one side
+    in each."""
     squares = (quantized - latents).square().mean()
     return squares + beta * squares
 
@@ -84,9 +85,39 @@ def detaches_the_codes_in_both_terms(latents: Tensor, quantized: Tensor, beta: f
     return commitment + beta * commitment
 
 
+def detaches_nothing_in_the_commitment_term(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """The value is right, but the commitment term moves the codes, too: detach `quantized` in it."""
+    codebook, _ = _terms(latents, quantized)
+    return codebook + beta * F.mse_loss(latents, quantized)
+
+
+def detaches_nothing_in_the_codebook_term(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """The value is right, but the codebook term moves the latents, too: detach `latents` in it."""
+    _, commitment = _terms(latents, quantized)
+    return F.mse_loss(quantized, latents) + beta * commitment
+
+
+def detaches_both_sides_of_the_commitment_term(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """The value is right, but nothing moves the latents: detach only `quantized` in the commitment term."""
+    codebook, commitment = _terms(latents, quantized)
+    return codebook + beta * commitment.detach()
+
+
 def lets_no_gradient_through(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
     """With both sides detached, nothing is learned: detach only the one that is to stay."""
     return (1 + beta) * (latents - quantized).detach().square().mean()
+
+
+def subtracts_the_commitment_term(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """A plus: with a minus, the loss gets smaller the farther the latents go away from their codes."""
+    codebook, commitment = _terms(latents, quantized)
+    return codebook - beta * commitment
+
+
+def weighs_the_codebook_term_with_1_minus_beta(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """This is no mixture of two parts: the codebook term counts once, whatever β is."""
+    codebook, commitment = _terms(latents, quantized)
+    return (1 - beta) * codebook + beta * commitment
 
 
 def adds_up_instead_of_averaging(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
@@ -99,6 +130,12 @@ def averages_only_over_the_latents(latents: Tensor, quantized: Tensor, beta: flo
     """The mean is over all numbers, the D numbers of a latent included. You add those up."""
     codebook, commitment = _terms(latents, quantized)
     return latents.shape[-1] * (codebook + beta * commitment)
+
+
+def returns_a_loss_for_each_latent(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
+    """The loss is one number: take the mean over all dimensions, not only over the last one."""
+    codebook, commitment = (quantized - latents.detach()).square(), (latents - quantized.detach()).square()
+    return (codebook + beta * commitment).mean(dim=-1)
 
 
 def takes_absolute_differences(latents: Tensor, quantized: Tensor, beta: float) -> Tensor:
@@ -163,9 +200,15 @@ EXERCISE = Exercise(
         detaches_nothing,
         detaches_the_latents_in_both_terms,
         detaches_the_codes_in_both_terms,
+        detaches_nothing_in_the_commitment_term,
+        detaches_nothing_in_the_codebook_term,
+        detaches_both_sides_of_the_commitment_term,
         lets_no_gradient_through,
+        subtracts_the_commitment_term,
+        weighs_the_codebook_term_with_1_minus_beta,
         adds_up_instead_of_averaging,
         averages_only_over_the_latents,
+        returns_a_loss_for_each_latent,
         takes_absolute_differences,
         takes_the_root,
     ),

@@ -29,28 +29,29 @@ def _halves(shape: tuple[int, ...], chance: torch.Generator) -> Tensor:
 
 
 def sends_the_gradient_to_the_codes(latents: Tensor, quantized: Tensor) -> Tensor:
-    """latents + (quantized − latents) is `quantized`, for the gradient, too: detach the difference."""
+    """The latents get none: latents + (quantized − latents) is `quantized`, for the gradient, too. Detach the
+    difference."""
     return latents + (quantized - latents)
 
 
 def lets_no_gradient_through(latents: Tensor, quantized: Tensor) -> Tensor:
-    """What is detached ends the way back, and two ways that cancel out are none. Detach the difference, all of it,
-    and leave the `latents` that it is added to as they are."""
+    """No gradient reaches the latents. Either all is detached, or +latents and −latents cancel, so that their gradient
+    is 0: detach the whole difference, and not the `latents` that it is added to."""
     return (latents + (quantized - latents)).detach()
 
 
 def sends_the_gradient_to_both(latents: Tensor, quantized: Tensor) -> Tensor:
-    """The codes get a gradient, too: detach the whole difference, not only the latents in it."""
+    """The codes get a gradient, too: `quantized` must be detached as well."""
     return latents + (quantized - latents.detach())
 
 
 def sends_the_latents_the_gradient_with_a_minus(latents: Tensor, quantized: Tensor) -> Tensor:
-    """You detach the latents that are added, and not the difference. It has to be the other way round."""
+    """The gradient of the latents has the wrong sign: detach the difference, not the latents that it is added to."""
     return latents.detach() + (quantized - latents)
 
 
 def returns_the_latents(latents: Tensor, quantized: Tensor) -> Tensor:
-    """The gradient is right. The value has to be that of `quantized`: add the difference between the two."""
+    """The gradient is right, the value is not: it has to be that of `quantized`. Add the difference between the two."""
     return latents.clone()
 
 

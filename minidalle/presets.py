@@ -119,7 +119,7 @@ SHIPPED = replace(
     ),
     sampling=SamplingConfig(temperature=0.4, guidance=4.0),
 )  # fmt: skip
-"""The weights in `minidalle/weights`: two cores and some two hours."""
+"""The weights in `minidalle/weights`: two cores and an hour and a half."""
 
 GPU = replace(
     CPU,

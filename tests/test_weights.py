@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 import minidalle
-from minidalle.checkpoint import load_json
 from minidalle.cli.drawing import judge_of, sampling_of
 from minidalle.data import emoji_pictures
 from minidalle.data.pictures import CaptionedPictures
@@ -86,7 +85,7 @@ def test_generate_draws_at_once_and_offline(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60  # under 10 s on two quiet cores; a busy machine gets time
 
 
-def test_the_model_card_and_the_licenses_name_them() -> None:
+def test_the_model_card_names_their_license_and_they_draw_as_the_preset_says() -> None:
     card = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     assert "CC BY-SA 4.0" in card
-    assert load_json(SHIPPED / "run.json")["preset"]["sampling"]
+    assert sampling_of(SHIPPED, {}) == PRESETS["shipped"].sampling

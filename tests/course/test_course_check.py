@@ -188,7 +188,7 @@ def scale_again(x: Tensor, by: float) -> Tensor:
 def test_gradients_are_a_line_of_their_own() -> None:
     held = check("toy.square", lambda x: x * x.detach())
     assert lines(held)["values"] == "✓"
-    assert ", the largest difference: " in lines(held)["gradients"]
+    assert lines(held)["gradients"].startswith("at [0]")
     cut_off = lines(check("toy.square", lambda x: x.detach() ** 2))
     assert cut_off["gradients"] == "none: `detach`, `item` or `no_grad` cuts the result off from its inputs"
 

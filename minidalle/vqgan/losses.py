@@ -118,7 +118,8 @@ def adaptive_weight(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> T
         clamp: the largest weight.
 
     Returns:
-        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`: a scalar, []. ‖·‖ is the length, the root of the
-        sum of all squared numbers. Source: Esser et al. 2021, equation 7; 1e-4 and the clamp: its code.
+        ‖rec_grad‖ / (‖gan_grad‖ + 1e-4), at most `clamp`: a scalar, []. ‖·‖ is the length, the root of
+        the sum of all squared numbers. Source: Esser et al. 2021, equation 7; 1e-4 and the clamp: its
+        code.
     """
     return (rec_grad.norm() / (gan_grad.norm() + 1e-4)).clamp(0, clamp).detach()

@@ -89,9 +89,10 @@ def ema_update(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Move the running counts and sums towards a batch's; each code is then sum / count.
 
-    A running mean is decay · old + (1 − decay) · batch. The counts that divide are the new counts n, Laplace-
-    smoothed: (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not divided by
-    zero. The counts that are returned are not smoothed. [1.0, 2.0], [[2.0], [6.0]], [3.0, 0.0],
+    A running mean is decay · old + (1 − decay) · batch. The counts that divide are the new counts n,
+    smoothed (Laplace): (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not
+    divided by zero. The counts that are returned are not smoothed.
+    [1.0, 2.0], [[2.0], [6.0]], [3.0, 0.0],
     [[12.0], [0.0]], 0.5, 0.5 → counts [2.0, 1.0], sums [[7.0], [3.0]], codebook [[3.73], [2.67]].
 
     Args:
@@ -146,8 +147,8 @@ def codebook_usage(counts: Tensor) -> tuple[int, float]:
     [2, 1, 0, 1] → (3, 2.83): three codes, one of them twice as often.
 
     Args:
-        counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0. Callers add them
-            up over an epoch: a batch is too small to show every code.
+        counts: [K], how often each code was chosen, whole numbers of any dtype, not all 0. Callers add
+            them up over an epoch: a batch is too small to show every code.
 
     Returns:
         The number of codes chosen at least once, and the perplexity.

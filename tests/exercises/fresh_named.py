@@ -89,8 +89,6 @@ NAMED: dict[str, dict[str, str]] = {
     "vqgan_first": {
         "nearest_code__no_lengths": "leaves the length of the codes out",
         "nearest_code__argmax": "takes the farthest code",
-        "nearest_code__dim0": "takes the argmin over the first dimension",
-        "nearest_code__dim1": "takes the argmin over dimension 1",
         "nearest_code__no_factor_two": "forgets the factor 2",
         "nearest_code__plus_dot": "adds the dot product",
         "nearest_code__cosine": "compares only the directions",

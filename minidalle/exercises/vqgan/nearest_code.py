@@ -119,16 +119,6 @@ def finds_the_nearest_latent_of_each_code(latents: Tensor, codebook: Tensor) -> 
     return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=-2)
 
 
-def takes_the_argmin_over_the_first_dimension(latents: Tensor, codebook: Tensor) -> Tensor:
-    """Each latent has a token: take the argmin over the codes, which are the last dimension of the distances."""
-    return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=0)
-
-
-def takes_the_argmin_over_dimension_1(latents: Tensor, codebook: Tensor) -> Tensor:
-    """That is right only for latents [M, D]. The codes are the last dimension of the distances, `dim=-1`."""
-    return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=1)
-
-
 def counts_the_codes_from_1(latents: Tensor, codebook: Tensor) -> Tensor:
     """Tokens are 0 … K−1, the rows of the codebook: return what argmin says."""
     return (codebook.square().sum(dim=1) - 2 * latents @ codebook.T).argmin(dim=-1) + 1
@@ -195,8 +185,6 @@ EXERCISE = Exercise(
         adds_the_dot_product,
         forgets_to_square_the_length,
         finds_the_nearest_latent_of_each_code,
-        takes_the_argmin_over_the_first_dimension,
-        takes_the_argmin_over_dimension_1,
         counts_the_codes_from_1,
         takes_the_last_one_of_a_tie,
     ),

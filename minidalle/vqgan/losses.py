@@ -37,8 +37,9 @@ def gradient_loss(pictures: Tensor, targets: Tensor, scales: int = 3) -> Tensor:
         scales: how many scales, at least 1.
 
     Returns:
-        A scalar: a perceptual term that needs no pretrained network. Source: Mathieu et al. 2016,
-        "Deep multi-scale video prediction", section 3.3.
+        A scalar: a perceptual term that needs no pretrained network. After Mathieu et al. 2016, "Deep
+        multi-scale video prediction beyond mean square error", section 3.3, who compare how strong edges
+        are; here it counts, too, which side is brighter.
     """
     error = pictures - targets  # the edges of a difference are the difference of the edges
     total = error.new_zeros(())

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def caption_words(caption: str) -> list[str]:
     return re.findall(r"\w+", caption.lower())
 
 
-def word_counts(captions: Iterable[str]) -> dict[str, int]:
+def word_counts(captions: Sequence[str]) -> dict[str, int]:
     """How often each word occurs in all captions together.
 
     ["Red car, red", "a car"] → {"red": 2, "car": 2, "a": 1}.

@@ -1110,7 +1110,10 @@ figure, axes = plt.subplots(2, 3, figsize=(11, 5.6))
 for name, mark, color in (("A random", "s--", ORANGE), ("C k-means + restarts", "^-", BLUE)):
     axes[0, 0].plot(range(1, 5), column(logs[name], "used"), mark, color=color, label=name)
 axes[0, 0].set(title="1 Few codes are used", xlabel="epoch", ylim=(0, 265), xticks=range(1, 5))
-for axis, key, title in ((axes[0, 1], "psnr", "2 PSNR crashed, and comes back"), (axes[0, 2], "length", "3 Latents run away")):
+for axis, key, title in (
+    (axes[0, 1], "psnr", "2 PSNR crashed, and comes back"),
+    (axes[0, 2], "length", "3 Latents run away"),
+):
     sick = "learning rate × 10" if key == "psnr" else "β = 0"
     axis.plot(column(runs[sick], "step"), column(runs[sick], key), "s--", color=ORANGE, label=sick)
     axis.plot(column(runs["as above"], "step"), column(runs["as above"], key), "^-", color=BLUE, label="as above")

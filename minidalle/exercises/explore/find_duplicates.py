@@ -21,6 +21,9 @@ def cases(seed: int) -> list[Case]:
     other_blue[..., 2] = 255 - c[..., 2]
     end = d.clone()
     end[1:] = 255 - d[1:]
+    large = torch.from_numpy(random.integers(20, 230, (20, 20, 3)).astype(np.uint8))
+    middle = large.clone()
+    middle[10, 10] += 1
 
     def case(*pictures: Tensor) -> Case:
         return {"pictures": torch.stack(pictures)}
@@ -35,6 +38,7 @@ def cases(seed: int) -> list[Case]:
         case(b, moved, b),
         case(c, other_blue, d, end),
         case(d, c, b, c, a, d, c, b),
+        case(large, middle, large),
     ]
 
 
@@ -110,9 +114,26 @@ def counts_the_copies(pictures: np.ndarray) -> list[int]:
     return [keys.count(key) for key in keys]
 
 
-def skips_one_in_the_numbering(pictures: np.ndarray) -> list[int]:
+def counts_rows_from_1(pictures: np.ndarray) -> list[int]:
     """Rows are numbered from 0: the first picture is row 0, as `enumerate` counts."""
     return [first + 1 for first in finds_the_unique_ones(pictures)]
+
+
+def takes_one_equal_number_for_equal(pictures: np.ndarray) -> list[int]:
+    """*All* numbers of two pictures have to be equal, not any of them: `np.array_equal`."""
+    return [min(j for j in range(row + 1) if (pictures[row] == pictures[j]).any()) for row in range(len(pictures))]
+
+
+def never_looks_at_row_0(pictures: np.ndarray) -> list[int]:
+    """The search begins at row 0: a copy of the very first picture is a copy, too."""
+    same = [[j for j in range(1, row) if np.array_equal(pictures[row], pictures[j])] for row in range(len(pictures))]
+    return [found[0] if found else row for row, found in enumerate(same)]
+
+
+def compares_printed_pictures(pictures: np.ndarray) -> list[int]:
+    """`str` of a large array leaves its middle out, so that different pictures look alike: take `tobytes()`."""
+    first: dict[str, int] = {}
+    return [first.setdefault(str(picture), row) for row, picture in enumerate(pictures)]
 
 
 def compares_each_with_each(pictures: np.ndarray) -> list[int]:
@@ -175,7 +196,10 @@ EXERCISE = Exercise(
         gives_minus_1_where_there_is_no_copy,
         lists_only_the_copies,
         counts_the_copies,
-        skips_one_in_the_numbering,
+        counts_rows_from_1,
+        takes_one_equal_number_for_equal,
+        never_looks_at_row_0,
+        compares_printed_pictures,
     ),
     also_right=(compares_each_with_each, finds_the_unique_ones, looks_it_up_in_a_list),
     hints=HINTS,

@@ -128,6 +128,21 @@ def returns_the_mean(scores: Tensor, right: Tensor, k: int) -> Tensor:
     return right.gather(1, scores.topk(k, dim=1).indices).any(1).float().mean()
 
 
+def knows_only_the_first_right_thing(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """`argmax` of `right` is one right thing, and thing 0 where there is none: look at all of them."""
+    return (scores.topk(k, dim=1).indices == right.float().argmax(1, keepdim=True)).any(1)
+
+
+def wants_all_right_ones_found(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """One right thing among the k best is enough, and a query without right things finds none."""
+    return right.gather(1, scores.topk(k, dim=1).indices).sum(1) == right.sum(1)
+
+
+def multiplies_scores_by_right(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """A wrong thing then has score 0, which beats negative scores. Find the k best first, then ask what is right."""
+    return (scores * right).max(1).values >= scores.sort(dim=1, descending=True).values[:, k - 1]
+
+
 def goes_query_by_query(scores: Tensor, right: Tensor, k: int) -> Tensor:
     """Right: loops and lists."""
     found = []
@@ -185,6 +200,9 @@ EXERCISE = Exercise(
         looks_among_all_queries_together,
         mixes_up_place_and_thing,
         returns_the_mean,
+        knows_only_the_first_right_thing,
+        wants_all_right_ones_found,
+        multiplies_scores_by_right,
     ),
     also_right=(goes_query_by_query, lets_torch_take_the_best, counts_who_is_better),
     hints=HINTS,

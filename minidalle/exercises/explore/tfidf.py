@@ -140,6 +140,27 @@ def takes_the_number_of_rows_for_captions(counts: Tensor, captions_with: Tensor,
     return _unit(counts * _rarity(captions_with, len(counts)))
 
 
+def adds_the_rarity(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
+    """Multiply each count by its word's rarity: where it is added, words that are not there count, too."""
+    return _unit(counts + _rarity(captions_with, captions))
+
+
+def adds_1_to_the_length(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
+    """The length is what it is, so that rows become 1 long; only a row without words needs care."""
+    weighted = counts * _rarity(captions_with, captions)
+    return weighted / (weighted.norm(dim=1, keepdim=True) + 1)
+
+
+def counts_captions_in_this_batch(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
+    """How many captions have a word is given, `captions_with`: the rows of `counts` are only some captions."""
+    return _unit(counts * _rarity((counts > 0).sum(0), captions))
+
+
+def rounds_to_two_places(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
+    """The example shows two places to be short. Return the numbers as they are."""
+    return (_unit(counts * _rarity(captions_with, captions)) * 100).round() / 100
+
+
 def goes_word_by_word(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:
     """Right: loops, and `math`."""
     rarity = [math.log((1 + captions) / (1 + number)) + 1 for number in captions_with.tolist()]
@@ -206,6 +227,10 @@ EXERCISE = Exercise(
         measures_before_it_weighs,
         counts_the_rows_it_is_given,
         takes_the_number_of_rows_for_captions,
+        adds_the_rarity,
+        adds_1_to_the_length,
+        counts_captions_in_this_batch,
+        rounds_to_two_places,
     ),
     also_right=(goes_word_by_word, lets_torch_normalize, writes_only_rows_with_words),
     hints=HINTS,

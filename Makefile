@@ -9,7 +9,7 @@ run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pi
 	$(BIN)/minidalle run --preset cpu
 
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 install: $(INSTALLED)  ## the virtual environment, with pinned versions
 

@@ -98,8 +98,8 @@ def recall_at_k(scores: Tensor, right: Tensor, k: int) -> Tensor:
         k: from 1 to R.
 
     Returns:
-        bool [B]; its mean is recall at k. Of equal scores the first is taken to be better; another order
-        is as good.
+        bool [B]; its mean is recall at k. Of equal scores the first is taken to be better; another
+        order is as good, as long as it does not look at `right`.
     """
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :k]
     return right.gather(1, best).any(1)

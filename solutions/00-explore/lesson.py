@@ -1,6 +1,6 @@
 # ---
 # title: Explore
-# minutes: 90
+# minutes: 150
 # ---
 
 # %% [markdown]
@@ -260,7 +260,7 @@ plt.show()
 # bright, OpenMoji has black outlines. No two owls or surfers are alike.*
 #
 # Half of all rows are people in a skin tone: such a role comes in five tones and up to three genders, while a toaster
-# comes once from each artist. `fluent` has the fewest rows: no flags and no families.
+# comes once from each artist. `fluent` has the fewest rows: no flags of countries and no families.
 #
 # How long are captions? It matters soon: a model reads a fixed number of tokens, and what is longer is cut. And a
 # histogram shows at a glance what nobody would have thought to ask.
@@ -489,7 +489,7 @@ lengths = table.norm(dim=1, keepdim=True)  # along dim 1, that is along each row
 print(lengths, table / lengths, lengths.clamp(min=3), torch.log(torch.tensor([1.0, 2.718])), sep="\n")
 
 # %% [markdown]
-# **Your turn.** Mind the caption without a known word: it has length 0.
+# **Your turn.** Mind the caption without a known word: it has length 0, and its row stays 0.
 
 # %% exercise: explore.tfidf
 
@@ -543,7 +543,7 @@ for question, alike, place in zip(questions, best.values, best.indices, strict=T
 
 # %%
 numbers = torch.tensor([[0.3, 0.9, 0.5]])
-places = numbers.sort(dim=1, descending=True).indices  # which thing is the best, the second, …
+places = numbers.sort(dim=1, descending=True, stable=True).indices  # which thing is the best, the second, …
 truths = torch.tensor([[True, False, False]])
 print(places, truths.gather(1, places), truths.any(1), sep="\n")  # gather: `truths`, in the order of `places`
 
@@ -851,7 +851,7 @@ for bug in (wraps_around, cancels_out, looks_at_one_line):
 # **Next:** lesson 01, in which a caption becomes numbers that lose nothing.
 
 # %% instructor [markdown]
-# **For the instructor.** An hour for the four functions, half an hour to look and to talk. `word_counts` is meant to be
+# **For the instructor.** An hour for the four functions, an hour and a half to look and to talk. `word_counts` is meant to be
 # easy for everybody; `tfidf` takes longest, and its check tells the variants of the formula apart by name. If time is short,
 # leave out `find_duplicates` with a `course.toml` (docs/authoring.md). Section 0.3 is worth a discussion before the cell is
 # run: let students write their four numbers down. The written answer is graded by hand with the rubric above.

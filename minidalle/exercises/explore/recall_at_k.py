@@ -166,12 +166,12 @@ def counts_who_is_better(scores: Tensor, right: Tensor, k: int) -> Tensor:
 HINTS = (
     "For each query, put the things in order, best first, and look at the first k of them. The query is found if one "
     "of these is right.",
-    "`scores.sort(dim=1, descending=True).indices` [B, R] says which thing is at each place; its first k columns are "
+    "`scores.sort(dim=1, descending=True, stable=True).indices` [B, R]: which thing is at each place; its first k are "
     "the k best. `right.gather(1, best)` looks these things up in `right`, row by row: [B, k]. `.any(1)` asks whether "
     "one of a row is True.",
     """\
 def recall_at_k(scores, right, k):
-    order = scores.sort(dim=..., descending=...).indices  # [B, R]
+    order = scores.sort(dim=..., descending=..., stable=True).indices  # [B, R]
     best = order[...]  # [B, k]
     return right.gather(1, ...).any(...)
 """,

@@ -24,7 +24,7 @@ NAMED: dict[str, dict[str, str]] = {
         "find_duplicates__minus_one": "gives minus 1 where there is no copy",
         "find_duplicates__neighbors_only": "looks only at the neighbor",
         "find_duplicates__near_ones_too": "takes nearly equal for equal",
-        "find_duplicates__same_colors": "compares sums",
+        "find_duplicates__same_colors": "forgets the places",
         "find_duplicates__forgets_row_zero": "never looks at row 0",
         "find_duplicates__from_one": "counts rows from 1",
         "tfidf__not_normalized": "forgets the length",

@@ -17,6 +17,9 @@ def cases(seed: int) -> list[Case]:
     lighter = a.clone()
     lighter[1, 1, 2] += 1
     moved = b.roll(1, dims=1)
+    same_sum = b.clone()
+    same_sum[0, 0, 0] += 1
+    same_sum[1, 1, 1] -= 1
     other_blue = c.clone()
     other_blue[..., 2] = 255 - c[..., 2]
     end = d.clone()
@@ -36,6 +39,7 @@ def cases(seed: int) -> list[Case]:
         case(b, a, a, c, a, b),
         case(a, lighter),
         case(b, moved, b),
+        case(b, same_sum, b),
         case(c, other_blue, d, end),
         case(d, c, b, c, a, d, c, b),
         case(large, middle, large),
@@ -136,6 +140,12 @@ def compares_printed_pictures(pictures: np.ndarray) -> list[int]:
     return [first.setdefault(str(picture), row) for row, picture in enumerate(pictures)]
 
 
+def forgets_the_places(pictures: np.ndarray) -> list[int]:
+    """The same pixels in other places are another picture: do not sort them before you compare."""
+    colors = [sorted(map(tuple, picture.reshape(-1, 3).tolist())) for picture in pictures]
+    return [colors.index(one) for one in colors]
+
+
 def compares_each_with_each(pictures: np.ndarray) -> list[int]:
     """Right, and slow for many pictures: all pairs, until one is the same."""
     found = []
@@ -197,6 +207,7 @@ EXERCISE = Exercise(
         lists_only_the_copies,
         counts_the_copies,
         counts_rows_from_1,
+        forgets_the_places,
         takes_one_equal_number_for_equal,
         never_looks_at_row_0,
         compares_printed_pictures,

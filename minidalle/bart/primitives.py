@@ -29,7 +29,10 @@ def layer_norm(weights: Weights, x: Tensor) -> Tensor:
     Returns:
         [..., D]. Source: Ba et al. 2016, section 3.
     """
-    return F.layer_norm(x, x.shape[-1:], weights.get("scale"), weights.get("bias"), eps=1e-5)
+    scale, bias = weights.get("scale"), weights.get("bias")
+    if scale is None and bias is not None:  # torch's CPU cannot go back through a bias alone in bf16
+        return F.layer_norm(x, x.shape[-1:], eps=1e-5) + bias.to(x.dtype)
+    return F.layer_norm(x, x.shape[-1:], scale, bias, eps=1e-5)
 
 
 def optional_norm(weights: Weights, name: str, x: Tensor) -> Tensor:

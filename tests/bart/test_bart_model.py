@@ -189,3 +189,11 @@ def test_the_model_runs_in_bfloat16(bart: Bart, captions: Captions, image_tokens
     scale = exact.std()
     assert (rough - exact).abs().mean() < 0.03 * scale
     assert (stepped - exact).abs().mean() < 0.03 * scale
+
+
+def test_the_model_trains_in_bfloat16(bart: Bart, captions: Captions, image_tokens: Tensor) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = sequence_loss(bart(*captions, inputs_of(bart, image_tokens)), image_tokens)
+    loss.backward()
+    without = [n for n, p in bart.named_parameters() if p.grad is None and "drafter" not in n]
+    assert not without

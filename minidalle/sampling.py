@@ -17,18 +17,18 @@ NextLogits = Callable[[Tensor], Tensor]
 
 
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Sharpen (below 1) or flatten (above 1) what softmax makes of logits: divide them by the temperature.
+    """Sharpen (below 1) or flatten (above 1) what softmax makes of logits: divide by the temperature.
 
-    [1.0, 3.0, 2.0], 2.0 → [0.5, 1.5, 1.0]. Nothing can be divided by 0: what comes out closer and closer to
-    it is all probability for the largest logit, the first of equals. [1.0, 3.0, 2.0], 0 → [−inf, 0.0, −inf].
+    [1.0, 3.0, 2.0], 2.0 → [0.5, 1.5, 1.0]. Nothing can be divided by 0: close to it, all probability goes
+    to the largest logit, and at 0 to the first of equals: [1.0, 3.0, 2.0], 0 → [−inf, 0.0, −inf].
 
     Args:
         logits: [..., K]: any number of dimensions, the last of them K; −inf where a token is ruled out.
         temperature: 0 or more.
 
     Returns:
-        Logits [..., K]; at temperature 0, each row's largest is 0 and all others are −inf. Source: Holtzman
-        et al. 2020, section 3.3.
+        Logits [..., K]; at temperature 0, each row's largest is 0 and all others are −inf. Source:
+        Holtzman et al. 2020, section 3.3.
     """
     if temperature > 0:
         return logits / temperature
@@ -54,18 +54,19 @@ def top_k_filter(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p_filter(logits: Tensor, p: float) -> Tensor:
-    """Rule out all but the fewest most likely tokens of each row that together have probability p or more.
+    """Rule out all but the fewest most likely tokens of each row that have probability p together.
 
-    [−1.6, −0.7, −1.2] has probabilities of about [0.2, 0.5, 0.3]: with p = 0.6 → [−inf, −0.7, −1.2], as 0.5 is
-    not enough and 0.8 is; with 0.4 → [−inf, −0.7, −inf]; with 0.9 all stay. Of equals, the first comes first.
+    [−1.6, −0.7, −1.2], with probabilities of about [0.2, 0.5, 0.3]: 0.6 → [−inf, −0.7, −1.2], as 0.5 is
+    too little and 0.8 enough; 0.4 → [−inf, −0.7, −inf]; with 0.9 all stay. Of equals, the first comes
+    first.
 
     Args:
         logits: [..., K], not normalized; −inf where a token is ruled out already.
         p: above 0, so at least one token stays; at most 1, which keeps all, however unlikely.
 
     Returns:
-        Logits [..., K], in their order: −inf where ruled out, else as they were. Source: Holtzman et al. 2020,
-        section 3.1.
+        Logits [..., K], in their order: −inf where ruled out, else as they were. Source: Holtzman et al.
+        2020, section 3.1.
     """
     if p >= 1:
         return logits
@@ -77,7 +78,7 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance (super-conditioning): start without the caption, and go its way, or beyond.
+    """Classifier-free guidance (super-conditioning): start without the caption, go its way, and beyond.
 
     [2.0, 0.0], [1.0, 1.0], 3.0 → [4.0, −2.0].
 
@@ -87,20 +88,21 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
         scale: 0 = without the caption, 1 = with it, above 1 = beyond.
 
     Returns:
-        Logits [..., K]: u + scale · (c − u). Source: Ho and Salimans 2022, section 3.2, whose w is scale − 1.
+        Logits [..., K]: u + scale · (c − u). Source: Ho and Salimans 2022, section 3.2; w there is
+        scale − 1.
     """
     return unconditional + scale * (conditional - unconditional)
 
 
 def decode_step(logits: Tensor, noise: Tensor, config: SamplingConfig) -> Tensor:
-    """Draw one token of each picture: temperature, top-k, top-p, then the largest of logits + Gumbel noise.
+    """Draw one token of each picture: temperature, top-k, top-p, then the largest of logits + noise.
 
     [[1.0, 2.0, 9.0]], [[0.5, 0.0]], SamplingConfig(temperature=4.0) → [0]: without the third, which is no
     token, the logits are [0.25, 0.5], and with noise [0.75, 0.5].
 
     Args:
         logits: [B, K or more]; what comes after the codebook's K ids is dropped first, and never drawn.
-        noise: [B, K], see `picture_noise`. It is all the chance there is.
+        noise: [B, K], Gumbel noise, see `picture_noise`: with it, the largest is a draw from the softmax.
         config: temperature, top_k (None keeps all) and top_p. Its guidance is in the logits already.
 
     Returns:
@@ -121,8 +123,9 @@ def generate_tokens(next_logits: NextLogits, noise: Tensor, config: SamplingConf
     [1, 2, 2], SamplingConfig() → [[1, 0]].
 
     Args:
-        next_logits: the model (with guidance in it, if any): tokens so far, long [B, t] → logits of the next
-            one [B, K or more]. Call it once for each t from 0 to N − 1, in order, as it may keep a cache.
+        next_logits: the model (with guidance in it, if any): tokens so far, long [B, t] → logits of the
+            next one [B, K or more]. Call it once for each t from 0 to N − 1, in order, as it may keep a
+            cache.
         noise: [B, N, K], for each token of each picture its own; see `picture_noise`.
         config: temperature, top_k and top_p.
 

@@ -12,9 +12,10 @@ def clip_loss(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float
     """How badly pictures find their own captions in a batch, and captions their own pictures.
 
     A picture's vector · a caption's vector is the cosine of the two, as both have length 1. `scale` times
-    that are logits: each picture's over all captions, and each caption's over all pictures. The loss is the
-    mean of both cross-entropies (symmetric InfoNCE): [[1.0, 0.0], [0.0, 1.0]], the same, 2.0 →
-    ln(1 + e⁻²) = 0.127. All others of the batch count as wrong, also where two rows have the same caption.
+    that are logits: each picture's over all captions, and each caption's over all pictures. The loss is
+    the mean of both cross-entropies (symmetric InfoNCE): [[1.0, 0.0], [0.0, 1.0]], the same once more,
+    2.0 → ln(1 + e⁻²) = 0.127. All others of the batch count as wrong, also where two rows have the same
+    caption.
 
     Args:
         image_vectors: [B, E], of length 1.
@@ -35,11 +36,12 @@ def rerank(similarity: Tensor, keep: int) -> Tensor:
     [[0.1, 0.9, 0.5], [0.7, 0.2, 0.7]], 2 → [[1, 2], [0, 2]].
 
     Args:
-        similarity: [B, C], how well each of C candidates for a caption fits it, a row for each of B captions.
+        similarity: [B, C], a row for each of B captions: how well each of C candidates fits it.
         keep: how many to keep, from 1 to C.
 
     Returns:
-        Their places in the row, long [B, keep], each from 0 to C − 1. Source: Ramesh et al. 2021, section 2.6.
+        Their places in the row, long [B, keep], each from 0 to C − 1. Source: Ramesh et al. 2021, section
+        2.6.
     """
     candidates = similarity.shape[1]
     require(1 <= keep <= candidates, "keep", keep, f"from 1 to {candidates}, the candidates")

@@ -78,7 +78,7 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance (super-conditioning): start without the caption, go its way, and beyond.
+    """Classifier-free guidance (super-conditioning): start without the caption, go its way and beyond.
 
     [2.0, 0.0], [1.0, 1.0], 3.0 → [4.0, −2.0].
 

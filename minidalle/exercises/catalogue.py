@@ -2,6 +2,11 @@
 
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
+from minidalle.exercises.generation import (
+    apply_temperature,
+    guide,
+    top_k_filter,
+)
 from minidalle.exercises.tokenization import (
     build_vocab,
     count_pairs,
@@ -52,5 +57,8 @@ EXERCISES: dict[str, Exercise] = {
         gradient_loss.EXERCISE,
         hinge_loss.EXERCISE,
         adaptive_weight.EXERCISE,
+        apply_temperature.EXERCISE,
+        top_k_filter.EXERCISE,
+        guide.EXERCISE,
     )
 }

@@ -5,7 +5,9 @@ from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, wor
 from minidalle.exercises.generation import (
     apply_temperature,
     guide,
+    rerank,
     top_k_filter,
+    top_p_filter,
 )
 from minidalle.exercises.tokenization import (
     build_vocab,
@@ -59,6 +61,8 @@ EXERCISES: dict[str, Exercise] = {
         adaptive_weight.EXERCISE,
         apply_temperature.EXERCISE,
         top_k_filter.EXERCISE,
+        top_p_filter.EXERCISE,
         guide.EXERCISE,
+        rerank.EXERCISE,
     )
 }

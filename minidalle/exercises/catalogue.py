@@ -4,6 +4,7 @@ from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generation import (
     apply_temperature,
+    clip_loss,
     guide,
     rerank,
     top_k_filter,
@@ -63,6 +64,7 @@ EXERCISES: dict[str, Exercise] = {
         top_k_filter.EXERCISE,
         top_p_filter.EXERCISE,
         guide.EXERCISE,
+        clip_loss.EXERCISE,
         rerank.EXERCISE,
     )
 }

@@ -5,6 +5,8 @@ from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, wor
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
+    decode_step,
+    generate_tokens,
     guide,
     rerank,
     top_k_filter,
@@ -64,6 +66,8 @@ EXERCISES: dict[str, Exercise] = {
         top_k_filter.EXERCISE,
         top_p_filter.EXERCISE,
         guide.EXERCISE,
+        decode_step.EXERCISE,
+        generate_tokens.EXERCISE,
         clip_loss.EXERCISE,
         rerank.EXERCISE,
     )

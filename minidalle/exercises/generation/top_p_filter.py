@@ -53,11 +53,6 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-def _unlikely(logits: Tensor, p: float) -> Tensor:
-    """Which are ruled out."""
-    return top_p_filter(logits, p) == -torch.inf
-
-
 def _sums(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilities from the largest to the smallest, their running sums, and the places they come from."""
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
@@ -68,6 +63,12 @@ def _sums(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _without(logits: Tensor, order: Tensor, ruled_out: Tensor) -> Tensor:
     """The logits without those that are ruled out, of which `order` tells the places."""
     return logits.masked_fill(torch.zeros_like(ruled_out).scatter(-1, order, ruled_out), -torch.inf)
+
+
+def _unlikely(logits: Tensor, p: float) -> Tensor:
+    """Which are ruled out."""
+    probability, sums, order = _sums(logits)
+    return _without(logits, order, (sums - probability >= p) & (p < 1)) == -torch.inf
 
 
 def drops_the_token_that_crosses_p(logits: Tensor, p: float) -> Tensor:
@@ -137,7 +138,7 @@ def rules_out_the_likely(logits: Tensor, p: float) -> Tensor:
 
 def keeps_p_of_the_unlikely(logits: Tensor, p: float) -> Tensor:
     """p is what stays, not what goes: with 1 − p you rule out far too much, or too little."""
-    return top_p_filter(logits, 1 - p) if p < 1 else logits
+    return logits.masked_fill(_unlikely(logits, 1 - p), -torch.inf) if p < 1 else logits
 
 
 def compares_each_probability_with_p(logits: Tensor, p: float) -> Tensor:
@@ -197,7 +198,7 @@ def puts_zeros(logits: Tensor, p: float) -> Tensor:
 
 def returns_probabilities(logits: Tensor, p: float) -> Tensor:
     """What comes after takes logits: leave the softmax to it."""
-    return top_p_filter(logits, p).softmax(-1)
+    return logits.masked_fill(_unlikely(logits, p), -torch.inf).softmax(-1)
 
 
 def with_the_places_of_places(logits: Tensor, p: float) -> Tensor:

@@ -3,10 +3,13 @@
 Every call gets tensors of its own, so an answer that changes them spoils no other call.
 """
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
 from minidalle.exercises.exercise import Function, Plain
+from minidalle.sampling_config import SamplingConfig
 
 
 def probe_apply_temperature(function: Function, logits: Tensor, temperature: float) -> Plain:
@@ -27,6 +30,55 @@ def probe_top_p_filter(function: Function, logits: Tensor, p: float) -> Plain:
 def probe_guide(function: Function, conditional: Tensor, unconditional: Tensor, scale: float) -> Plain:
     """The guided logits."""
     return function(conditional.clone(), unconditional.clone(), scale)
+
+
+def probe_decode_step(
+    function: Function,
+    logits: Tensor,
+    noise: Tensor,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    guidance: float,
+) -> Plain:
+    """The tokens; the settings are put together here."""
+    config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance)
+    return function(logits.clone(), noise.clone(), config)
+
+
+@dataclass
+class TableModel:
+    """A model of two tables, which looks at all tokens so far, and longest at the newest.
+
+    Attributes:
+        start: its logits before any token, [V].
+        after: a row [V] for each token; a token halves the logits so far and adds its row.
+        asked: how many tokens each picture had, and how many pictures there were, at each call.
+    """
+
+    start: list[float]
+    after: list[list[float]]
+    asked: list[list[int]] = field(default_factory=list, compare=False)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Tokens so far, long [B, t] → logits [B, V]."""
+        self.asked.append(list(tokens.shape))
+        logits = torch.tensor(self.start).expand(len(tokens), -1)
+        for column in tokens.T:
+            logits = logits / 2 + torch.tensor(self.after)[column]
+        return logits.clone()
+
+    def __repr__(self) -> str:
+        return f"a model: logits = {self.start}, then for each token so far, logits = logits / 2 + {self.after}[token]"
+
+
+def probe_generate_tokens(
+    function: Function, start: Tensor, after: Tensor, noise: Tensor, temperature: float, top_k: int | None, top_p: float
+) -> Plain:
+    """The tokens, and what the model was asked, call by call: the shapes of the tokens that it was shown."""
+    model = TableModel(start.tolist(), after.tolist())
+    tokens = function(model, noise.clone(), SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p))
+    return {"tokens": tokens, "what the model was shown": model.asked}
 
 
 def probe_rerank(function: Function, similarity: Tensor, keep: int) -> Plain:

@@ -2,6 +2,16 @@
 
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
+from minidalle.exercises.generation import (
+    apply_temperature,
+    clip_loss,
+    decode_step,
+    generate_tokens,
+    guide,
+    rerank,
+    top_k_filter,
+    top_p_filter,
+)
 from minidalle.exercises.tokenization import (
     build_vocab,
     count_pairs,
@@ -52,5 +62,13 @@ EXERCISES: dict[str, Exercise] = {
         gradient_loss.EXERCISE,
         hinge_loss.EXERCISE,
         adaptive_weight.EXERCISE,
+        apply_temperature.EXERCISE,
+        top_k_filter.EXERCISE,
+        top_p_filter.EXERCISE,
+        guide.EXERCISE,
+        decode_step.EXERCISE,
+        generate_tokens.EXERCISE,
+        clip_loss.EXERCISE,
+        rerank.EXERCISE,
     )
 }

@@ -1,0 +1,451 @@
+# ---
+# title: Generation
+# minutes: 240
+# ---
+
+# %% [markdown]
+# You have a tokenizer that reads, a VQGAN that paints, and a BART that says how likely each next image token is. None
+# of them draws. In this lesson you write what does: choosing a token, choosing the next, 64 times, in the direction that
+# the caption points to. Then you draw several pictures and let a judge keep the best, and find out what a judge that
+# ranks is worth as a judge. At the end the parts of all your lessons train and draw together.
+#
+# ![Four boxes in a row: caption, text tokens, image tokens, pictures. The box image tokens, with a loop that says token after token, and the box pictures, with a judge that keeps the best, are highlighted: they are this lesson. The tokenizer was lesson 01, the VQGAN lesson 02, BART lesson 03.](pipeline.svg)
+#
+# **You will be able to**
+#
+# - draw from a model's logits, greedily or by chance, and say what temperature, top-k, top-p and guidance do to a picture;
+# - write the decoding loop, and predict what a key/value cache saves and what it costs;
+# - train a small CLIP, rerank with it, and measure reranking without being fooled by your own judge;
+# - put a model beside its baseline, with intervals, and report what you find.
+#
+# **You need** lessons 01 to 03. Three to four hours; each section can be done on another day. After a restart of the
+# kernel let the cells above run again (*Run All Above Selected Cell*).
+#
+# **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and nothing
+# has to be finished before you go on. Cells that take longer than some ten seconds say so above.
+#
+# **Do you remember?** Answer first, then unfold.
+#
+# <details><summary>Lesson 00: which pictures does the baseline hand out, and where can it never win?</summary>
+#
+# The picture of the training caption that is most like the wanted one, by TF-IDF. It cannot make what was never together,
+# such as a role in a new skin tone. In section 4.9 it comes back.
+#
+# </details>
+# <details><summary>Lesson 00: what does an interval over roles say that one over rows does not?</summary>
+#
+# Four artists' drawings of one thing are not four independent facts. Who resamples rows believes too much.
+#
+# </details>
+# <details><summary>Lesson 02: which of the two, VQGAN or BART, is to blame for a face without eyes?</summary>
+#
+# Mostly the VQGAN: what its tokens lose, no language model can bring back.
+#
+# </details>
+# <details><summary>Lesson 03: why is one caption in ten replaced by the empty one while BART is trained?</summary>
+#
+# So that the model also learns what pictures look like without any caption. What this is good for is section 4.5.
+#
+# </details>
+# <details><summary>Lesson 03: why does the decoder's input begin with a start token, and not with the first image token?</summary>
+#
+# Each position predicts the token *after* what it sees. The first is predicted from the caption alone.
+#
+# </details>
+
+# %% setup
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import minidalle
+from minidalle import sampling
+from minidalle.bart import Bart
+from minidalle.bart.sequences import shift_right
+from minidalle.clip import Clip, Judge, contrast, found_among, load_judge
+from minidalle.course import mine, use
+from minidalle.data import emoji_pictures
+from minidalle.data.pixels import sheet, to_floats, to_pixels
+from minidalle.evaluation import caption_similarity, load_prompts, recall_at_k, some_rows
+from minidalle.evaluation.bootstrap import estimate
+from minidalle.evaluation.drawing import draw_many, draw_rows
+from minidalle.evaluation.fidelity import fidelity
+from minidalle.evaluation.free_text import concept_recall
+from minidalle.pipeline import SHIPPED as WEIGHTS
+from minidalle.presets import PRESETS, RERANKER, SHIPPED
+from minidalle.reports.trace import growing_pictures, paint_codes
+from minidalle.sampling import SamplingConfig, picture_noise
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's, told apart by everybody
+QUICK = bool(os.environ.get("MINIDALLE_QUICK"))  # fewer pictures and a shorter training, for a computer room
+
+emoji = emoji_pictures(32)  # drawn once, which takes some ten seconds, and then kept
+roles = emoji.columns["role"]
+pipeline = minidalle.load()  # the weights that come with the package
+bart, settings = pipeline.bart, SHIPPED.sampling  # the settings with which they draw best on `dev`
+print(f"{len(emoji):,} pictures; the settings: {settings}")
+
+
+# What follows draws figures, and need not be read.
+def show(pictures, columns, labels=(), title="", scale=2, width=10, names=()):
+    """Show pictures, uint8 [B, H, W, 3], on one sheet; `labels` stand beside the rows, `names` above the columns."""
+    page = sheet(pictures, columns, scale)
+    figure, axis = plt.subplots(figsize=(width, width * page.shape[0] / page.shape[1] + 0.4))
+    axis.imshow(page, interpolation="nearest")
+    for words, set_ticks, length in ((labels, axis.set_yticks, page.shape[0]), (names, axis.set_xticks, page.shape[1])):
+        set_ticks([(place + 0.5) * length / len(words) for place in range(len(words))], words)
+    axis.xaxis.tick_top()
+    axis.set_title(title, fontsize=10)
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+    figure.tight_layout()
+    plt.show()
+
+
+def code_bars(axis, probability, codes, color=BLUE, hatch=""):
+    """Bars of the probability of some codes; below each bar, what its code paints."""
+    axis.bar(range(len(codes)), probability, color=color, hatch=hatch, edgecolor="white")
+    for place, code in enumerate(codes):
+        picture = axis.inset_axes((place - 0.4, -0.19, 0.8, 0.15), transform=axis.get_xaxis_transform())
+        picture.imshow(paints[code][14:18, 14:18])
+        picture.set(xticks=[], yticks=[])
+    axis.set(xticks=[], xlim=(-0.6, len(codes) - 0.4))
+
+
+def in_words(one):
+    """A mean with its 95 % interval."""
+    return f"{one.mean:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+# %% [markdown]
+# ## 4.1 From logits to a token
+#
+# The BART has read `butterfly, fluent style`, a caption that it never saw in training, and has written some of the
+# picture. For the next cell it gives 512 **logits**, one number for each code. `softmax` makes probabilities of them. And
+# then? A picture is made of tokens, not of probabilities: one code has to be *chosen*.
+#
+# - **Greedy**: always the likeliest. One caption then has one picture.
+# - **Draw**: each code as often as its probability says. That is what the model was trained to mean.
+# - In between: sharpen the probabilities first, or flatten them, and then draw. That is **temperature**. (The name is from
+#   physics: in a cold gas all molecules sit in the lowest state, in a hot one they are everywhere.)
+#
+# Worked, on a neighboring problem: probabilities can be sharpened directly. Square them, and make their sum 1 again.
+
+# %%
+probability = torch.tensor([0.5, 0.3, 0.2])
+for power in (0.5, 1, 2, 20):
+    sharper = probability**power / (probability**power).sum()
+    print(f"to the power {power:4}:", [f"{value:.2f}" for value in sharper.tolist()])
+
+# %% [markdown]
+# A power of probabilities is a *factor* of logits, since $p^a = e^{a \log p}$. So for logits it is one division: by the
+# temperature $T$, and the power is $1 / T$. Below 1 the likely become likelier, above 1 the unlikely do.
+#
+# **Predict.** Logits 0 and 2: the second token is $e^2$, about 7.4 times as likely as the first. How many times is it at
+# temperature 0.5? At 2? And what goes wrong at 0, in `logits / temperature` and softmax?
+#
+# <details><summary>Answer</summary>
+#
+# $e^4$, about 55 times; $e^1$, about 2.7 times. At 0, 2 / 0 is infinite and 0 / 0 is not a number at all: this case needs
+# lines of its own.
+#
+# </details>
+#
+# **Your turn.** Above 0 it is one line. At 0 the likeliest token gets all the probability: logit 0, all others −∞.
+
+# %% exercise: generation.apply_temperature
+
+# %% [markdown]
+# **Look.** First what the model is asked for: the logits of all 64 cells of a picture that it draws. `shift_right` is
+# yours from lesson 03. **Predict**: for how many of the 512 codes does a cell have a chance worth mentioning, say of 1 %?
+
+# %%
+caption = "butterfly, fluent style"
+text, mask = pipeline.encode_text([caption])
+with use(mine(globals())), torch.inference_mode():  # in this block your functions stand in for the package's
+    tokens = pipeline.predict(text, mask, [0], settings)  # [1, 64], a drawn picture
+    logits = bart(text, mask, shift_right(tokens, bart.config.start_token))[0]  # [64, 512]: all cells at once
+    chances = logits.softmax(-1)
+    worth_mentioning = (chances >= 0.01).sum(1)
+    surprise = -(chances * chances.log()).sum(1)  # how unsure the model is of each cell: the entropy
+    cell = max((8 * y + x for y in range(2, 6) for x in range(2, 6)), key=lambda place: float(surprise[place]))
+    likely = logits[cell].argsort(descending=True)[:12].tolist()
+    paints = paint_codes(pipeline, likely)
+    print(f"codes with a chance of 1 % or more: from {worth_mentioning.min()} to {worth_mentioning.max()}, "
+          f"on average {worth_mentioning.float().mean():.0f} of {bart.config.image_codes}")  # fmt: skip
+    print(f"cell {cell}, line {cell // 8}, column {cell % 8}; its largest logits:", [f"{logits[cell, c]:.1f}" for c in likely[:6]])
+    figure, axes = plt.subplots(1, 4, figsize=(12.5, 2.9), sharey=True)
+    for axis, temperature in zip(axes, (0, 0.4, 1, 2), strict=True):
+        changed = sampling.apply_temperature(logits[cell], temperature).softmax(-1)
+        code_bars(axis, changed[likely], likely)
+        shown = changed[likely].sum()
+        axis.set_title(f"temperature {temperature}: these 12 have {shown:.0%}", fontsize=10)
+axes[0].set_ylabel("probability")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# *The figure in words: bars of the twelve likeliest codes of one cell, below each bar what its code paints. TODO*
+#
+# ## 4.2 Cut off the tail
+#
+# At temperature 1 a single code that is unlikely hardly matters, but there are hundreds, and *together* they do. And 64
+# cells are drawn one after another: **predict** how probable it is that a picture has no cell out of the last 10 % of
+# probability, if each cell falls there in one case out of ten.
+#
+# <details><summary>Answer</summary>
+#
+# $0.9^{64}$, about 0.001. Nearly every picture has one, and the model never saw such a beginning in training.
+#
+# </details>
+#
+# The first cure: **top-k** rules out all but the k largest logits (Fan and others 2018). What is ruled out gets −∞, of
+# which softmax makes exactly 0.
+#
+# Worked, on a neighboring problem: in a row of numbers, set all to 0 that are smaller than the third smallest.
+
+# %%
+numbers = torch.tensor([[5.0, 1.0, 3.0, 9.0, 3.0], [2.0, 8.0, 6.0, 4.0, 7.0]])
+third = numbers.topk(3, largest=False).values[..., -1:]  # [2, 1]: the third smallest of each row, 3 and 6
+print(third.flatten().tolist(), numbers.masked_fill(numbers < third, 0.0), sep="\n")
+
+# %% [markdown]
+# **Predict.** What is left of `[2.0, 1.0, 2.0, 0.0]` for k = 1, if equals are treated alike?
+#
+# <details><summary>Answer</summary>
+#
+# Both 2.0: there is no reason to prefer the first.
+#
+# </details>
+#
+# **Your turn.**
+
+# %% exercise: generation.top_k_filter
+
+# %% [markdown]
+# But how large should k be? Where the model is sure, 20 codes are far too many, and where it is not, they may be too few.
+# So the second cure lets the *model* say how many: **top-p**, also called nucleus sampling (Holtzman and others 2020). Sort
+# the codes, likeliest first, and keep the fewest that have probability p together.
+#
+# Worked, on a neighboring problem: pay at least 60 cents with as few coins as possible out of a row of coins.
+
+# %%
+coins = torch.tensor([10, 50, 5, 25])
+ordered, order = coins.sort(descending=True)
+before = ordered.cumsum(0) - ordered  # what lies on the table before each coin
+needed = before < 60
+print("sorted", ordered.tolist(), "before", before.tolist(), "needed", needed.tolist())
+back = torch.zeros_like(needed).scatter(0, order, needed)  # from the sorted row to where the coins were
+print("of", coins.tolist(), "take", back.tolist())
+
+# %% [markdown]
+# The coin that *reaches* the sum is needed, too. Forgetting it is the usual mistake, and then nothing may be left.
+#
+# **Predict.** Probabilities .5, .3, .2: which are kept for p = .5, .6, .9?
+#
+# <details><summary>Answer</summary>
+#
+# The first; the first two; all three.
+#
+# </details>
+#
+# **Your turn.** Logits come in, logits go out; probabilities are only looked at in between.
+
+# %% exercise: generation.top_p_filter
+
+# %% [markdown]
+# **Look.** How many codes top-p keeps, cell by cell, for the same picture as above. **Predict**: where is the model
+# sure, at the border or in the middle, above or below?
+
+# %%
+with use(mine(globals())), torch.inference_mode():
+    kept = {p: sampling.top_p_filter(logits, p).isfinite().sum(1) for p in (0.5, 0.9)}
+    figure, axes = plt.subplots(1, 4, figsize=(12.5, 3))
+    axes[0].imshow(to_pixels(pipeline.decode_image(tokens))[0])
+    axes[0].set_title("the picture", fontsize=10)
+    axes[1].imshow(kept[0.9].reshape(8, 8), cmap="Blues")
+    for place, count in enumerate(kept[0.9].tolist()):
+        ink = "white" if count > kept[0.9].max() / 2 else "black"
+        axes[1].text(place % 8, place // 8, count, ha="center", va="center", fontsize=8, color=ink)
+    axes[1].set_title("codes kept by top-p = 0.9", fontsize=10)
+    for axis in axes[:2]:
+        axis.set(xticks=[], yticks=[])
+    filters = {"top-k = 5": sampling.top_k_filter(logits[cell], 5), "top-p = 0.5": sampling.top_p_filter(logits[cell], 0.5)}
+    for axis, (name, left), color in zip(axes[2:], filters.items(), (BLUE, ORANGE), strict=True):
+        code_bars(axis, left.softmax(-1)[likely], likely, color)
+        axis.set_title(f"cell {cell}, {name}", fontsize=10)
+figure.tight_layout()
+plt.show()
+for p, count in kept.items():
+    print(f"top-p = {p}: from {count.min()} to {count.max()} codes, on average {count.float().mean():.0f}")
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# ## 4.3 Chance as noise
+#
+# `torch.multinomial` would draw from the probabilities. We do it otherwise, in a way that looks like a trick: add to every
+# logit a random number from a certain distribution, and take the *largest* sum. If these numbers are **Gumbel noise**,
+# −ln(−ln u) with u uniform between 0 and 1, then the largest is a draw from softmax, *exactly* (Gumbel 1954; Maddison and
+# others 2014).
+#
+# Worked, on a neighboring problem, which is also the reason. Three bus lines stop here, on average every 30, 15 and 10
+# minutes, at random. Which comes first? The one with the shortest waiting time; and it is line i with a probability
+# in proportion to how often it comes: 1/6, 2/6, 3/6. A random waiting time is −ln(u) / rate.
+
+# %%
+rates = torch.tensor([1 / 30, 1 / 15, 1 / 10])
+uniform = torch.rand(100_000, 3, generator=torch.Generator().manual_seed(0))
+waiting = -uniform.log() / rates  # [100000, 3], in minutes
+first = waiting.argmin(1)
+print("comes first:", [f"{value:.3f}" for value in (first.bincount() / len(first)).tolist()])
+largest = (rates.log() - (-uniform.log()).log()).argmax(1)  # minus the logarithm: the shortest becomes the largest
+print("the same line each time:", torch.equal(first, largest))
+
+# %% [markdown]
+# In the last line stand ln(rate), which is a logit, and −ln(−ln u), which is Gumbel noise. So a softmax is a bus stop.
+#
+# What is it good for? The noise can be made *before* anything is drawn, and handed in: `picture_noise(seeds, 64, 512)` gives
+# [B, 64, 512] numbers, those of a picture from its own seed alone. A picture then does not depend on what else is in the
+# batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And your
+# function can be checked to the last token.
+#
+# **Predict.** The noise of a code is 8 in one case of 3,000 or so. What has to be done to *logits*, then, if temperature
+# 0.1 is asked for, and what to the noise?
+#
+# <details><summary>Answer</summary>
+#
+# Logits are divided by 0.1, so their differences become ten times as large, and the noise stays as it is. To divide
+# both would change nothing.
+#
+# </details>
+#
+# **Your turn.** Your three functions in a row, then the noise, then the largest. What comes after the codebook's 512 ids is
+# dropped first: some models have logits for other ids, too, which no VQGAN can paint.
+
+# %% exercise: generation.decode_step
+
+# %% [markdown]
+# **Look.** The same cell drawn 20,000 times, at two temperatures, beside what softmax says. **Predict**: 20,000 draws of a
+# code of probability .3 are off by how much, about?
+
+# %%
+with use(mine(globals())), torch.inference_mode():
+    noise = picture_noise([0, 1, 2], 20_000 // 3, bart.config.image_codes).flatten(0, 1)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3), sharey=True)
+    for axis, temperature in zip(axes, (1, 2), strict=True):
+        drawn = sampling.decode_step(logits[cell].expand(len(noise), -1), noise, SamplingConfig(temperature=temperature))
+        wanted = (logits[cell] / temperature).softmax(-1)
+        share = drawn.bincount(minlength=len(wanted)) / len(drawn)
+        code_bars(axis, wanted[likely], likely)
+        axis.plot(share[likely], "D", color=ORANGE, markersize=5, label=f"drawn, {len(drawn):,} times")
+        axis.set_title(f"temperature {temperature}: bars softmax, diamonds draws", fontsize=10)
+        print(f"temperature {temperature}: largest difference {(share - wanted).abs().max():.4f}")
+axes[0].legend()
+figure.tight_layout()
+plt.show()
+print(f"one standard error of a share of .3: {math.sqrt(0.3 * 0.7 / len(noise)):.4f}")
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# ## 4.4 Token after token
+#
+# Now the loop. The model gets the tokens so far and gives the logits of the next one; `decode_step` chooses; the chosen token
+# is appended; and so on. 64 times for us, 256 times for DALL·E mini. Chance enters *within* the loop, and nothing is ever taken
+# back. A model that draws this way is called **autoregressive**.
+#
+# Worked, on a neighboring problem: numbers, each the sum of the last two, in a tensor that has room for all of them.
+
+# %%
+row = torch.zeros(8, dtype=torch.long)
+for place in range(8):
+    so_far = row[:place]  # what is there already, and nothing of what is still empty
+    row[place] = so_far[-2:].sum() if place else 1
+print(row.tolist())
+
+# %% [markdown]
+# **Predict.** Your loop asks `next_logits(tokens[:, :t])`. How many columns do the tokens have at the first call? What does
+# the model know then?
+#
+# <details><summary>Answer</summary>
+#
+# None, [B, 0]. It knows the caption, and begins with the start token.
+#
+# </details>
+#
+# **Your turn.** `next_logits` is the model, with caption and guidance in it. Each picture and each position has noise of
+# its own.
+
+# %% exercise: generation.generate_tokens
+
+# %% [markdown]
+# **Look.** `pipeline.predict` calls your loop; here is a picture as it grows, for three seeds. **Predict**: do the seeds
+# agree on the first line of the picture? On the last?
+
+# %%
+with use(mine(globals())), torch.inference_mode():
+    three = pipeline.predict(text.expand(3, -1), mask.expand(3, -1), [0, 1, 2], settings)
+    steps = [growing_pictures(pipeline, one[None]) for one in three]
+figure, axes = plt.subplots(3, 5, figsize=(8, 4.8))
+for line, (drawing, pictures) in enumerate(zip(axes, steps, strict=True)):
+    for axis, picture, count in zip(drawing, pictures, (0, 16, 32, 48, 64), strict=True):
+        axis.set_facecolor("#dddddd")
+        axis.imshow(picture)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(f"{count} tokens" if not line else "", fontsize=9)
+    drawing[0].set_ylabel(f"seed {line}")
+figure.tight_layout()
+plt.show()
+agree = (three == three[:1]).all(0).reshape(8, 8).float().mean(1)
+print("cells in which all three agree, line by line:", [f"{share:.2f}" for share in agree.tolist()])
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# Since the loop does not care where tokens come from, you can hand it half a picture. Below, the upper half of a *real* one
+# is forced, and BART goes on from there with a caption of its own. **Predict**: which will win in the lower half, the caption
+# or what is there already?
+
+# %%
+
+
+def forced(next_logits, tokens):
+    """The model, but the first tokens [B, t] are given: all other codes are ruled out there."""
+
+    def with_beginning(so_far):
+        logits = next_logits(so_far)  # asked always, since it counts along
+        position = so_far.shape[1]
+        if position >= tokens.shape[1]:
+            return logits
+        return torch.full_like(logits, -torch.inf).scatter(1, tokens[:, position : position + 1], 0.0)
+
+    return with_beginning
+
+
+pairs = [("red apple, twemoji style", "man technologist, fluent style"), ("man technologist, fluent style", "red apple, twemoji style"),
+         ("butterfly, fluent style", "butterfly, openmoji style"), ("butterfly, openmoji style", "butterfly, fluent style")]  # fmt: skip
+row_of = {words: row for row, words in enumerate(emoji.captions)}
+halves = to_floats(emoji.pictures[[row_of[above] for above, _ in pairs]])
+with use(mine(globals())), torch.inference_mode():
+    half_tokens = pipeline.vqgan.encode(halves)[:, :32]
+    lower, lower_mask = pipeline.encode_text([below for _, below in pairs])
+    goes_on = forced(pipeline._next_logits(lower, lower_mask, settings.guidance), half_tokens)
+    finished = sampling.generate_tokens(goes_on, picture_noise([0] * len(pairs), 64, 512), settings)
+    mixed = to_pixels(pipeline.decode_image(finished))
+names = [f"{above}\nthen: {below}" for above, below in pairs]
+show(np.concatenate([to_pixels(halves), mixed]), len(pairs), ["real", "upper half real,\nlower half drawn"], scale=4, width=11, names=names)
+
+# %% [markdown]
+# *The figure in words: TODO*
+#

@@ -178,7 +178,8 @@ with use(mine(globals())), torch.inference_mode():  # in this block your functio
     chances = logits.softmax(-1)
     worth_mentioning = (chances >= 0.01).sum(1)
     surprise = -(chances * chances.log()).sum(1)  # how unsure the model is of each cell: the entropy
-    cell = max((8 * y + x for y in range(2, 6) for x in range(2, 6)), key=lambda place: float(surprise[place]))
+    middle = [8 * y + x for y in range(2, 6) for x in range(2, 6)]
+    cell = sorted(middle, key=lambda place: float(surprise[place]))[len(middle) // 4]
     likely = logits[cell].argsort(descending=True)[:12].tolist()
     paints = paint_codes(pipeline, likely)
     print(f"codes with a chance of 1 % or more: from {worth_mentioning.min()} to {worth_mentioning.max()}, "
@@ -443,9 +444,200 @@ with use(mine(globals())), torch.inference_mode():
     goes_on = forced(pipeline._next_logits(lower, lower_mask, settings.guidance), half_tokens)
     finished = sampling.generate_tokens(goes_on, picture_noise([0] * len(pairs), 64, 512), settings)
     mixed = to_pixels(pipeline.decode_image(finished))
-names = [f"{above}\nthen: {below}" for above, below in pairs]
+names = [f"{above}\nthen\n{below}" for above, below in pairs]
 show(np.concatenate([to_pixels(halves), mixed]), len(pairs), ["real", "upper half real,\nlower half drawn"], scale=4, width=11, names=names)
 
 # %% [markdown]
 # *The figure in words: TODO*
+#
+# ## 4.5 Further than the caption says
+#
+# A caption says little about most cells: background is white, borders look alike, and the tokens so far tell more than words
+# do. So a model may half forget the caption. **Guidance** reminds it (Ho and Salimans 2022; in DALL·E mini it is called super-
+# conditioning). Ask the model twice, with the caption, logits $c$, and with the *empty* one, logits $u$. What changes from $u$ to
+# $c$ is what the caption has to say. Go that way, and further: $u + s \cdot (c - u)$.
+#
+# That the model knows what to do with an empty caption is no accident: one in ten of its training captions was replaced by
+# it. Otherwise $u$ would be nonsense. Guidance costs a second pass through the decoder for each token.
+#
+# Worked, on a neighboring problem: a caricature. The average face has a nose of 50 mm and eyes 63 mm apart, this person's are
+# 56 and 60. Three times as different from the average is:
+
+# %%
+average, person = torch.tensor([50.0, 63.0]), torch.tensor([56.0, 60.0])
+print((average + 3 * (person - average)).tolist(), "mm")
+
+# %% [markdown]
+# **Predict.** What are the guided logits for s = 0, for s = 1? And where a code has $u = -1$, $c = -1.5$ and s = 4?
+#
+# <details><summary>Answer</summary>
+#
+# $u$, the caption is ignored; $c$; and −1 + 4 · (−0.5) = −3: what the caption makes a little less likely becomes much less so.
+#
+# </details>
+#
+# **Your turn.** One line.
+
+# %% exercise: generation.guide
+
+# %% [markdown]
+# **Look.** One caption, drawn with five guidances and four temperatures, always with the same noise. **Predict** the four
+# corners of the table. (Some seconds.)
+
+# %%
+guidances, temperatures = (0, 1, 2, 4, 10), (0, 0.4, 1, 2)
+with use(mine(globals())):
+    grid = [
+        to_pixels(pipeline.draw([caption], [0], SamplingConfig(guidance=guidance, temperature=temperature)))
+        for temperature in temperatures
+        for guidance in guidances
+    ]
+show(
+    np.concatenate(grid), 5, [f"T = {value}" for value in temperatures], scale=3, width=6.5,
+    names=[f"guidance {value}" for value in guidances],
+)  # fmt: skip
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# One caption shows what can happen, not what usually does. So measure: 128 rows of `dev` whose captions name no skin tone
+# (those with one are nearly always right), each drawn at six guidances. *Right thing* is the share whose nearest real
+# picture, in pixels, shows the right role. *Vividness* is how far apart the largest and the smallest color of a pixel are,
+# averaged over the picture; the real ones have one, too. **Predict** both curves. (About half a minute.)
+
+# %%
+some = np.array([row for row in some_rows(emoji, "dev", None) if not emoji.toned[row]])[: 64 if QUICK else 128]
+strengths = (0, 1, 2, 4, 6, 10)
+
+
+def vividness(pictures):
+    """Largest minus smallest of the three colors of a pixel, averaged over each picture: uint8 [B, …] → [B]."""
+    return np.ptp(pictures / 255, axis=3).mean((1, 2))
+
+
+by_guidance = {}
+with use(mine(globals())):
+    for guidance in strengths:
+        pictures = draw_rows(partial(pipeline.draw, sampling=replace(settings, guidance=guidance)), some, emoji)
+        hits = fidelity(pictures, some, emoji)["base_recall"]
+        by_guidance[guidance] = estimate(hits, roles[some]), estimate(vividness(pictures), roles[some])
+        print(f"guidance {guidance:2}: right thing {in_words(by_guidance[guidance][0])}, vividness {in_words(by_guidance[guidance][1])}")
+of_real = vividness(emoji.pictures[some]).mean()
+print(f"the real pictures: vividness {of_real:.2f}")
+figure, axes = plt.subplots(1, 2, figsize=(10, 3))
+for number, (axis, color, title) in enumerate(zip(axes, (BLUE, ORANGE), ("right thing", "vividness"), strict=True)):
+    means = [by_guidance[guidance][number] for guidance in strengths]
+    ends = [[one.mean - one.low for one in means], [one.high - one.mean for one in means]]
+    axis.errorbar(strengths, [one.mean for one in means], ends, fmt="os"[number] + "-", color=color, capsize=4)
+    axis.set(xlabel="guidance", ylabel=title, ylim=(0, None))
+axes[1].axhline(of_real, color="gray", ls=":")
+axes[1].text(10, of_real, "real", ha="right", va="bottom", fontsize=9)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# ## 4.6 What the cache is for
+#
+# For the t-th token the decoder looks at all t before it. In lesson 03 it did so for all positions at once. When drawing, that
+# would be a waste: positions 1 to t − 1 were computed for the token before, and nothing about them has changed, as no
+# position sees a later one. Only their **keys and values** are looked at again. So keep these, and compute the new position
+# alone. `Bart.start` makes such a cache, and `Bart.step` takes in one token.
+#
+# **Predict**, before you run anything, how the work for the t-th token grows with t, for long pictures:
+#
+# 1. without a cache, in the layers that treat each position by itself (feed-forward, projections);
+# 2. without a cache, in attention, where each position looks at all before it;
+# 3. with a cache, in both.
+#
+# And the work for a whole picture of N tokens?
+#
+# <details><summary>Answer</summary>
+#
+# Without: t and t². With: 1 and t. For the whole picture N² and N³ without, N and N² with.
+#
+# </details>
+#
+# Measure it. Our 64 tokens are too few to see much, so the model here has the shape of ours with room for 1,024 tokens, and
+# random weights: time does not ask what the weights are.
+
+# %%
+long_config = replace(bart.config, image_length=1024, draft_width=0)
+torch.manual_seed(0)
+long_bart = Bart(long_config).eval()
+rows = text.expand(2, -1), mask.expand(2, -1)  # a picture with guidance is two rows
+lengths = (1, 4, 16, 64, 256, 1024)
+
+
+def fastest(work, times=3):
+    """Milliseconds of the fastest of some tries: whatever else the machine does only makes them slower."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(1000 * (time.perf_counter() - began))
+    return min(taken)
+
+
+with torch.inference_mode():
+    memory = long_bart.encode(*rows)
+    milliseconds = {"without": [], "with": []}
+    for length in lengths:
+        before = torch.randint(512, (2, length))
+        milliseconds["without"].append(fastest(lambda: long_bart.decode(memory, rows[1], before)))
+        cache = long_bart.start(*rows)
+
+        def one_more():
+            cache.position = length - 1  # as if so many had been taken in: time does not ask what they were
+            long_bart.step(before[:, -1], cache)
+
+        milliseconds["with"].append(fastest(one_more, 5))
+    print("tokens so far:   ", "".join(f"{length:9}" for length in lengths))
+    for name, values in milliseconds.items():
+        print(f"{name:7} cache, ms:", "".join(f"{value:9.2f}" for value in values))
+    began = time.perf_counter()
+    pipeline.draw([caption], [0], settings)
+    with_cache = time.perf_counter() - began
+    began, so_far, null = time.perf_counter(), torch.zeros(1, 0, dtype=torch.long), pipeline.encode_text([""])
+    both = torch.cat([text, null[0]]), torch.cat([mask, null[1]])
+    memory = bart.encode(*both)
+    noise = picture_noise([0], 64, 512)
+    for place in range(64):
+        shown = torch.cat([so_far, torch.zeros(1, 1, dtype=torch.long)], 1)
+        each = bart.decode(memory, both[1], shift_right(shown, bart.config.start_token).expand(2, -1))[:, -1]
+        chosen = sampling.decode_step(sampling.guide(each[:1], each[1:], settings.guidance), noise[:, place], settings)
+        so_far = torch.cat([so_far, chosen[:, None]], 1)
+    without_cache = time.perf_counter() - began
+    print(f"our BART, a whole picture: {1000 * without_cache:.0f} ms without, {1000 * with_cache:.0f} ms with a cache")
+    print("the same tokens:", torch.equal(so_far, pipeline.predict(text, mask, [0], settings)))
+figure, axis = plt.subplots(figsize=(6.5, 3.4))
+for (name, values), mark, color in zip(milliseconds.items(), ("s--", "o-"), (ORANGE, BLUE), strict=True):
+    axis.loglog(lengths, values, mark, color=color, label=f"{name} a cache")
+axis.set(xlabel="tokens so far, t", ylabel="milliseconds for the next token", xticks=lengths, xticklabels=lengths)
+axis.minorticks_off()
+axis.legend()
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# *The figure in words: TODO*
+#
+# Time is bought with memory. For each token and each layer a key and a value of D numbers are kept, and as many for each
+# token of the caption. **Predict**, for one picture of DALL·E mini: 12 layers, D = 1,024, 256 image tokens, 64 text tokens, two
+# bytes a number, and two rows for guidance. Is it more or less than the picture's own 256 × 256 pixels?
+
+# %%
+ours = bart.start(text, mask)
+counted = sum(part.numel() for pair in (*ours.within, *ours.across) for part in pair)
+config, read = bart.config, text.shape[1]
+print(f"ours, counted: {counted:,} numbers; computed: {2 * config.decoder_layers * config.width * (64 + read):,}")
+for name in ("dalle-mini", "dalle-mega"):
+    shape = PRESETS[name].bart
+    numbers = 2 * shape.decoder_layers * shape.width * (shape.image_length + shape.text_length)
+    print(f"{name}: {2 * 2 * numbers / 1e6:.1f} MB for a guided picture in half precision; nine candidates {9 * 4 * numbers / 1e6:.0f} MB")
+print(f"a picture of 256 × 256 pixels: {3 * 256 * 256 / 1e6:.1f} MB")
+
+# %% [markdown]
+# TODO
 #

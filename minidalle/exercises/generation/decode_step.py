@@ -23,7 +23,7 @@ def cases(seed: int) -> list[Case]:
     def case(size: tuple[int, int], config: SamplingConfig, *mistakes: Answer, extra: int = 0) -> Case:
         """Logits and noise, in tenths: of many pictures some for which these mistakes draw other tokens."""
         pictures, codes = size
-        logits = torch.randint(-20, 40, (TRIES, codes + extra), generator=chance) / 10
+        logits = torch.rand(TRIES, 60, generator=chance).argsort(dim=1)[:, : codes + extra] / 10 - 2  # none equal
         noise = torch.randint(-15, 30, (TRIES, codes), generator=chance) / 10
         clear = _is_clear(logits, noise, config)
         logits, noise = logits[clear], noise[clear]

@@ -23,7 +23,7 @@ def cases(seed: int) -> list[Case]:
     def case(size: tuple[int, int], config: SamplingConfig, *mistakes: Answer, extra: int = 0) -> Case:
         """Logits and noise, in tenths: of many pictures some for which these mistakes draw other tokens."""
         pictures, codes = size
-        logits = torch.rand(TRIES, 60, generator=chance).argsort(dim=1)[:, : codes + extra] / 10 - 2  # none equal
+        logits = torch.randint(-20, 40, (TRIES, codes + extra), generator=chance) / 10
         noise = torch.randint(-15, 30, (TRIES, codes), generator=chance) / 10
         clear = _is_clear(logits, noise, config)
         logits, noise = logits[clear], noise[clear]
@@ -56,14 +56,15 @@ def cases(seed: int) -> list[Case]:
 
 
 def _is_clear(logits: Tensor, noise: Tensor, config: SamplingConfig) -> Tensor:
-    """For which pictures rounding decides nothing: neither which sum is largest nor where p is reached, bool [B]."""
+    """For which pictures rounding decides nothing: no equal logits or largest sums, p not just reached; bool [B]."""
+    differences = logits.sort(dim=-1).values.diff(dim=-1)
     logits = apply_temperature(logits[:, : noise.shape[1]], config.temperature)
     if config.top_k is not None:
         logits = top_k_filter(logits, config.top_k)
     reached = logits.softmax(-1).sort(descending=True).values.cumsum(-1)
     largest = (top_p_filter(logits, config.top_p) + noise).topk(2).values
-    gaps = torch.cat([largest[:, :1] - largest[:, 1:], (reached - config.top_p).abs() + (config.top_p == 1)], dim=1)
-    return (gaps > 1e-3).all(dim=1)
+    short_of_p = (reached - config.top_p).abs() + (config.top_p == 1)
+    return (torch.cat([differences, largest[:, :1] - largest[:, 1:], short_of_p], dim=1) > 1e-3).all(dim=1)
 
 
 def _kept(logits: Tensor, config: SamplingConfig) -> Tensor:

@@ -82,7 +82,7 @@ print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 # ## 0.2 One caption's way
 #
 # **Predict.** The caption is `woman fairy medium-dark skin tone, twemoji style`. How many text tokens will it have:
-# one for each letter, one for each word, or something else? And if 64 image tokens make a picture, what does one of
+# one for each character, one for each word, or something else? And if 64 image tokens make a picture, what does one of
 # them decide?
 
 # %%
@@ -118,16 +118,19 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: from left to right, the text tokens with their ids; a grid of 8 × 8 numbers, each on the color
-# that its code paints; and the picture after a quarter, three quarters and all of the image tokens: a fairy with dark
-# hair, pale blue wings and a green dress grows from the top to the bottom.*
+# *The figure in words: from left to right, the text tokens with their ids; a grid of 8 × 8 numbers, each on a color;
+# and the picture after a quarter, three quarters and all of the image tokens: a fairy with dark hair, pale blue wings
+# left and right of it, and a green dress grows from the top to the bottom.*
 #
 # - The **tokenizer** (lesson 01) cuts the caption into pieces and looks up their numbers. Here every word is one piece,
-#   because the training captions have them often; `kitten`, which they do not have, becomes `kit` and `ten`. Hyphen and
-#   comma are pieces, too, and two more mark the beginning and the end.
+#   because the training captions have them often; `kitten`, which they do not have, becomes `kit` and `ten`. A space
+#   belongs to the word after it and is written `␣`. Hyphen and comma are pieces, too, and `<s>` and `</s>` mark the
+#   beginning and the end.
 # - The **BART** (lessons 03 and 04) reads these numbers and writes others, image tokens, one by one: line by line, each
 #   with all that came before in view. Each token is one of 512 *codes*.
-# - The **VQGAN** (lesson 02) paints: each token decides what 4 × 4 pixels look like, with an eye to its neighbors.
+# - The **VQGAN** (lesson 02) paints: each token decides what 4 × 4 pixels look like, with an eye to its neighbors. That
+#   is why the grid's colors are not the picture's: each is the mean color of a picture made of this one code alone, and
+#   among other codes it paints something else.
 #
 # `minidalle trace "your caption"` on the command line makes a page of this, with more of what happens inside.
 #
@@ -152,8 +155,14 @@ plt.show()
 # the same in everything, but are of a man or of a woman. Of which is the figure without a gender word nearer, pixel by
 # pixel?
 #
-# **Predict.** For each of the four artists: in how many of 100 such drawings is the neutral figure nearer to the man?
+# **Predict.** For each of the four artists: in what share of such drawings is the neutral figure nearer to the man?
 # And will the model draw it more lopsided, less so, or the same?
+#
+# The next cell is long and need not be read. It draws 586 pictures, which takes half a minute or more, and measures two
+# things: what you have just predicted, and how often the skin tone is right that a caption names. The captions for this
+# are of `tone`, which models do not learn from: people in a skin tone in which training has never shown their role. A
+# tone counts as right if, of the real pictures that differ from the caption's own in nothing but the tone, none is
+# nearer to the drawing than its own. The package calls this measure `tone_swap`.
 
 # %%
 four = zip(*(columns[name].tolist() for name in ("style", "role", "tone", "gender")), strict=True)
@@ -189,8 +198,9 @@ def bars(axis, measured, groups, rows, kinds):
 
 
 neutral = np.array(neutral)
+toned = some_rows(emoji, "tone", 250)
+print(f"drawing {len(neutral) + len(toned)} pictures: half a minute or more …")
 drawn_neutral = draw_rows(draw, neutral, emoji)
-toned = some_rows(emoji, "tone", 250)  # people in a skin tone that their role never had in training
 drawn_toned = draw_rows(draw, toned, emoji)
 right_tone = fidelity(drawn_toned, toned, emoji)["tone_swap"]
 
@@ -219,15 +229,26 @@ print("right tone:", by_tone)
 #
 # OpenMoji's neutral figure is nearly always the man, and so is the model's. **A model repeats its sources**, artist by
 # artist; if it has added anything to them, or taken anything away, it is too little to be seen here. The tones are a
-# warning of another kind. All five are about equally frequent in the data, and still the middle one comes out right
-# nearly always, light and dark about half of the time: equal numbers are not enough. Why that is was not looked into.
-# docs/model-card.md has such figures for all held-out rows.
+# warning of another kind. All five are almost equally frequent in what the model learned from, 925 to 957 captions each,
+# and still the middle one comes out right nearly always, light and dark about half of the time: equal numbers are not
+# enough. Why that is was not looked into. The model card has such figures for all held-out rows: docs/model-card.md in
+# the package's repository, where you find all that is named docs/… in this lesson.
 #
 # ## 0.4 Look at the data
 #
 # Now the data itself. A row is a drawing, its caption, the artist, and what the caption says: the *role*, which is what
-# is shown, and for people the gender and the skin tone. Every row is in one *split*: models learn from `train`; `dev`
-# chooses between recipes; all others only report, each in its own way hard.
+# is shown, and for people the gender and the skin tone. Every row is in one *split*:
+#
+# | split | what is in it |
+# |---|---|
+# | `train` | what models learn from |
+# | `dev` | rows drawn at random, to choose between recipes; all splits below only report |
+# | `iid` | rows drawn at random |
+# | `cell` | a role in one artist's style; `train` has it in the others |
+# | `tone` | people in a skin tone that `train` does not have for their role and gender; it has others |
+# | `combo` | people with a skin tone, of roles that `train` has without any only |
+# | `concept` | roles that `train` does not have at all |
+# | `dropped` | exact copies of other pictures, used for nothing |
 #
 # **Predict.** There are 14,747 rows. What share of them shows people with a skin tone? Is any artist's share small?
 
@@ -265,7 +286,7 @@ plt.show()
 # How long are captions? It matters soon: a model reads a fixed number of tokens, and what is longer is cut. And a
 # histogram shows at a glance what nobody would have thought to ask.
 #
-# **Predict.** Draw the shape first: one hump, or more? Where, in letters?
+# **Predict.** Draw the shape first: one hump, or more? Where, in characters?
 
 # %%
 length = np.array([len(caption) for caption in emoji.captions])
@@ -273,16 +294,16 @@ figure, axis = plt.subplots(figsize=(8, 3))
 edges = np.arange(10, 96, 3)
 axis.hist(length[~emoji.toned], edges, color=BLUE, alpha=0.8, label="no skin tone named")
 axis.hist(length[emoji.toned], edges, histtype="step", hatch="//", color=ORANGE, linewidth=2, label="one or two named")
-axis.set(xlabel="letters of the caption", ylabel="captions", title="How long captions are")
+axis.set(xlabel="characters of the caption", ylabel="captions", title="How long captions are")
 axis.legend()
 figure.tight_layout()
 plt.show()
 for place in (length.argmin(), length.argmax()):
-    print(f"{length[place]:3} letters: {emoji.captions[place]}")
+    print(f"{length[place]:3} characters: {emoji.captions[place]}")
 
 # %% [markdown]
-# *The figure in words: two humps. Captions without a skin tone have about 25 letters, those with one about 45, and a tail,
-# to 92, is of two people in two tones.*
+# *The figure in words: two humps. Captions without a skin tone have about 25 characters, those with one about 45, and a
+# tail, to 92, is of two people in two tones.*
 #
 # ## 0.5 Count words
 #
@@ -309,11 +330,15 @@ print(caption_words("Woman firefighter medium-dark skin tone, noto style"))
 # blank: counts[word] +=
 
 # %% [markdown]
-# **Look.** **Predict** first: name five of the ten most frequent words. And how many of all words occur four times or
+# **Look.** **Predict** first: name five of the ten most frequent words. And what share of all words occurs four times or
 # fewer, so that a model hardly gets to see them?
+#
+# From here on cells begin with `with use(mine(globals())):`. `globals()` is all that this notebook has a name for, `mine`
+# takes of it your functions that pass their checks, and `use` puts these in the place of the package's, until the block
+# ends. So below `minidalle.evaluation.word_counts` is yours, as soon as it is right.
 
 # %%
-with use(mine(globals())):  # in this block your functions stand in for the package's, if they pass their checks
+with use(mine(globals())):
     frequency = minidalle.evaluation.word_counts(captions)
 ranked = sorted(frequency.items(), key=lambda item: -item[1])
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
@@ -329,10 +354,12 @@ print(f"{len(ranked):,} words; {len(rare):,} occur four times or fewer, such as 
 # %% [markdown]
 # *The figure in words: on the left, `style` leads with 11,731, once in each caption; `skin` and `tone` follow with
 # 6,700 each, then `medium`, the artists, `light` and `dark`, `woman` and `man`. On the right, on two logarithmic axes,
-# the counts fall from over ten thousand to one, almost in a straight line.*
+# the counts fall from over ten thousand to one, roughly in a straight line, with one drop: the 14th word, `with`, is
+# there 1,062 times, the 15th, `in`, 477 times.*
 #
-# Most words are rare: 1,197 of 1,712 occur four times or fewer, often once from each artist. All that a model will ever know
-# of a `kimono` is these few drawings.
+# Most words are rare: 1,197 of 1,712 (70 %) occur four times or fewer, often once from each artist. All that a model will
+# ever know of a `kimono` is these few drawings. The drop is between words that stand in whole series of captions (artists,
+# tones, genders) and all others.
 #
 # ## 0.6 Duplicates
 #

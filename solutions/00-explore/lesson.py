@@ -158,11 +158,12 @@ plt.show()
 # **Predict.** For each of the four artists: in what share of such drawings is the neutral figure nearer to the man?
 # And will the model draw it more lopsided, less so, or the same?
 #
-# The next cell is long and need not be read. It draws 586 pictures, which takes half a minute or more, and measures two
-# things: what you have just predicted, and how often the skin tone is right that a caption names. The captions for this
-# are of `tone`, which models do not learn from: people in a skin tone in which training has never shown their role and
-# gender. A tone counts as right if, of the real pictures that differ from the caption's own in nothing but the tone,
-# none is nearer to the drawing than its own. The package calls this measure `tone_swap`.
+# The next cell is long and need not be read. It draws 586 pictures, which takes half a minute, or some minutes on a
+# busy machine, and measures two things: what you have just predicted, and how often the skin tone is right that a
+# caption names. The captions for this are of `tone`, which models do not learn from: people in a skin tone in which
+# training has never shown their role and gender. A tone counts as right if, of the real pictures that differ from the
+# caption's own in nothing but the tone, none is nearer to the drawing than its own. The package calls this measure
+# `tone_swap`.
 
 # %%
 four = zip(*(columns[name].tolist() for name in ("style", "role", "tone", "gender")), strict=True)
@@ -199,7 +200,7 @@ def bars(axis, measured, groups, rows, kinds):
 
 neutral = np.array(neutral)
 toned = some_rows(emoji, "tone", 250)
-print(f"drawing {len(neutral) + len(toned)} pictures: half a minute or more …")
+print(f"drawing {len(neutral) + len(toned)} pictures: half a minute, or some minutes on a busy machine …")
 drawn_neutral = draw_rows(draw, neutral, emoji)
 drawn_toned = draw_rows(draw, toned, emoji)
 right_tone = fidelity(drawn_toned, toned, emoji)["tone_swap"]
@@ -475,9 +476,8 @@ plt.show()
 #
 # Of the rows put aside at random, 3.3 % have an exact copy in the rest, and 28 % a picture nearer than 0.05 (copies
 # included); of `concept`, 0.6 %. A model that gives its training pictures back would pass the careless test on more
-# than a quarter of the rows. That is why this
-# course has one frozen partition, made so that each split asks something else, and why scores are always given split by
-# split.
+# than a quarter of the rows. That is why this course has one frozen partition, made so that each split asks something
+# else, and why scores are always given split by split.
 #
 # ## 0.7 A baseline: look it up
 #
@@ -710,14 +710,14 @@ plt.show()
 # ## 0.9 The bar for lesson 04
 #
 # Hand out the picture of the best caption, as if it were a drawing, and judge it as drawings will be judged: rank all
-# roles by how near their nearest real picture is, and ask whether a role that was meant is among the first five. Beside
-# it, the shipped model draws the same prompts, which takes ten seconds or more. Then both do the same for the people of
-# section 0.3. **Predict** which of the two wins, and where the other is better.
+# roles by how near their nearest real picture is, and ask whether a role that was meant is among the first five.
+# Beside it, the shipped model draws the same prompts, which takes ten seconds, or a minute on a busy machine. Then
+# both do the same for the people of section 0.3. **Predict** which of the two wins, and where the other is better.
 
 # %%
 with use(mine(globals())):
     looked_up = emoji.pictures[train[search(asked).argmax(1).numpy()]]
-print(f"drawing {len(asked)} pictures: ten seconds or more …")
+print(f"drawing {len(asked)} pictures: ten seconds, or a minute on a busy machine …")
 drawn = draw_many(draw, asked, [0] * len(asked))
 shares = {
     name: concept_recall(shown, prompts, emoji)["top_5"] for name, shown in (("looked up", looked_up), ("drawn", drawn))
@@ -749,12 +749,13 @@ plt.show()
 # was known; for throwing up a sign that says UP! Drawn: a red apple, a face, and a face with a crown; for all others
 # patches without a shape, red for the wine, blue for the puppy, and for throwing up a small gray one.*
 #
-# Looking up wins where there is something to look up: .63 against .25. (Recall at 1 was .62, for there the caption that
-# was found had to be of a role that was meant, and here its picture has to be like one: `snowy mountain peak` finds the
-# `mountain`, which was not meant, but whose picture has that of the snow-capped mountain among its nearest.) But it cannot make anything new. For people in a
-# tone that their role never had, it finds the right role always, and the right tone almost never (.01); the model draws
-# the right role in .99 of the cases and hits the tone in .68. **Putting together what was never together** is
-# what a model is for, and a model that loses to a look-up on plain names has something left to learn.
+# Looking up wins where there is something to look up: .63 against .25. (Recall at 1 was .62, for there the caption
+# that was found had to be of a role that was meant, and here its picture has to be like one: `snowy mountain peak`
+# finds the `mountain`, which was not meant, but whose picture has that of the snow-capped mountain among its nearest.)
+# But it cannot make anything new. For people in a tone that their role never had, it finds the right role always, and
+# the right tone almost never (.01); the model draws the right role in .99 of the cases and hits the tone in .68.
+# **Putting together what was never together** is what a model is for, and a model that loses to a look-up on plain
+# names has something left to learn.
 #
 # **Write down two numbers for lesson 04**: recall at 1 of your TF-IDF on the free prompts, and how often the looked-up picture
 # is of the right thing. There you draw, and both are measured again beside your drawings, on the same prompts; so nothing is
@@ -807,7 +808,7 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: four small plots, healthy in blue, damaged in orange. A: the lengths end in a tall bar at 40 characters.
+# *The figure in words: four small plots, healthy in blue, damaged in orange; in B dots and crosses. A: the lengths end in a tall bar at 40 characters.
 # B: one caption is there a thousand times, all others once. C: a bar at distance 0, far from the hump. D: a bar at
 # brightness 1, beside the hump.*
 

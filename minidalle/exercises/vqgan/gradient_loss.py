@@ -11,7 +11,7 @@ from minidalle.vqgan.losses import gradient_loss
 
 
 def cases(seed: int) -> list[Case]:
-    """Four pixels against black ones; then one to four scales, unequal sides, odd sides with one scale and with two, a batch."""
+    """Four pixels against black ones; then one to four scales, unequal sides, odd ones at two scales, a batch."""
     chance = generator(seed, "vqgan.gradient_loss")
 
     def drawn(*shape: int) -> Tensor:

@@ -10,7 +10,7 @@ from minidalle.runtime import generator
 
 
 def cases(seed: int) -> list[Case]:
-    """Two captions of three tokens at most; one caption; several; then masks with gaps, where padding is not at the end."""
+    """Two captions of three tokens at most; one; several; then masks with gaps: padding is not always at the end."""
     chance = generator(seed, "bart.padding_mask")
 
     def padded(*lengths: int) -> Tensor:

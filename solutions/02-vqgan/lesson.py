@@ -993,7 +993,8 @@ show(torch.cat([iid[:14], copies["yours"][:14], copies["shipped"][:14]]), 14, ["
 # Beside them are the file formats. One emoji alone would be unfair to them: a JPEG file has some 600 bytes before its
 # first pixel. So 200 pictures are packed as one large sheet, and its bytes divided by 200.
 #
-# **Predict.** How many bytes does WebP need for the quality of 72 bytes of tokens?
+# **Predict.** How many bytes does WebP need for the quality of 72 bytes of tokens? (The cell takes some five seconds, as
+# does the next one.)
 
 # %%
 sample, sample_pixels = iid[:200], emoji.pictures[iid_rows[:200]]
@@ -1185,8 +1186,8 @@ plt.show()
 # %% [markdown]
 # *The figure in words: on the left twelve groups' PSNR with intervals, most of which overlap: light skin has the least,
 # 24.4 dB, medium the most, 26.3; men have 25.4, women 24.5. On the right the differences of pairs that share everything
-# else: light −0.8 and dark −0.6 dB to medium, women −0.5 to men, Noto's style −0.4 to Twemoji's, with intervals that stay
-# below 0, if only just for dark and for Noto.*
+# else: light −0.8, medium-dark −0.3 and dark −0.6 dB to medium, women −0.5 to men, Noto's style −0.4 to Twemoji's, all
+# with intervals that stay below 0, if only just for the darker tones and for Noto.*
 #
 # On the left each group is drawn doing other things, and the intervals are wide. On the right only pairs count, such as
 # a man and a woman with one role, one tone and one style. There about half of the gap between men and women is left, so
@@ -1198,7 +1199,7 @@ plt.show()
 # ## 2.14 My training looks like this
 #
 # Six pictures that everybody who trains a VQGAN meets, each made here by a training of a few seconds (or, for the
-# checkerboard, by layers without any training).
+# checkerboard, by layers without any training). The cell takes about ten seconds.
 
 # %%
 with use(mine(globals())):
@@ -1242,10 +1243,11 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: 1, one curve of codes used stays at 256, the other falls to 70 to 90. 2, with ten times the
-# learning rate PSNR crashes to 5 dB and has come back to 11 after 40 steps, where it was 18 otherwise. 3, without β
-# the latents' length grows from 3 to more than 50 in 40 steps; with it, it stays between 2 and 3. 4, three signs with
-# paler, softer copies. 5, a regular grid of dark and bright cells, although the layer was given a flat picture. 6,
+# *The figure in words: 1, one curve of codes used stays at 256, the other falls to 70 to 90. 2, both curves start from
+# more than 17 dB. With ten times the learning rate PSNR crashes to less than 5 in three steps and has come back to 11
+# after 40; as above it dips to 12 for a step, as picture 6 explains, and is back at once. 3, without β the latents'
+# length grows from 1.4 to more than 50 in 40 steps; with it, it stays between 2 and 3 after the first steps. 4, three
+# signs with paler, softer copies. 5, a regular grid of dark and bright cells, although the layer was given a flat picture. 6,
 # PSNR climbs, drops by almost 3 dB at step 100, and climbs again.*
 #
 # | | it looks like this | because | do this |

@@ -12,7 +12,7 @@ from minidalle.runtime import generator
 
 
 def cases(seed: int) -> list[Case]:
-    """One query, two keys, without a mask; then with one; heads; a causal mask; padding; a query that may look nowhere."""
+    """One query, two keys, no mask; then one; heads; a causal mask; padding; a query that may look nowhere."""
     chance = generator(seed, "bart.attend")
 
     def case(batch: int, heads: int, queries: int, keys: int, width: int, mask: Tensor | None) -> Case:

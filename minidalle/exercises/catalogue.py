@@ -1,5 +1,6 @@
 """All exercises, in the order of the lessons."""
 
+from minidalle.exercises.bart import sequence_loss
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.tokenization import (
@@ -52,5 +53,6 @@ EXERCISES: dict[str, Exercise] = {
         gradient_loss.EXERCISE,
         hinge_loss.EXERCISE,
         adaptive_weight.EXERCISE,
+        sequence_loss.EXERCISE,
     )
 }

@@ -1,1 +1,1 @@
-"""Lesson 03: caption tokens → image tokens."""
+"""Lesson 03: text tokens → image tokens."""

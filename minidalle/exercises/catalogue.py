@@ -1,6 +1,14 @@
 """All exercises, in the order of the lessons."""
 
-from minidalle.exercises.bart import attend, causal_mask, padding_mask, sequence_loss, shift_right, split_heads
+from minidalle.exercises.bart import (
+    attend,
+    causal_mask,
+    padding_mask,
+    sequence_loss,
+    shift_right,
+    split_heads,
+    warmup_schedule,
+)
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.tokenization import (
@@ -59,5 +67,6 @@ EXERCISES: dict[str, Exercise] = {
         split_heads.EXERCISE,
         attend.EXERCISE,
         sequence_loss.EXERCISE,
+        warmup_schedule.EXERCISE,
     )
 }

@@ -18,6 +18,11 @@ def probe_sequence_loss(function: Function, logits: Tensor, targets: Tensor, mas
     return {"loss": _data(loss), "gradients": {"logits": _gradient(loss, learned)}}
 
 
+def probe_warmup_schedule(function: Function, steps: int, warmup: int, hold: float, decay: str) -> Plain:
+    """The share of every step, from the first to the last."""
+    return [function(step, steps, warmup, hold, decay) for step in range(steps)]
+
+
 def _gradient(result: Any, learned: Tensor) -> Tensor:
     """The gradient of a result's sum; zeros where the result does not depend on what is learned."""
     if not (isinstance(result, Tensor) and result.requires_grad):

@@ -148,15 +148,16 @@ print(f"{sum(weights.numel() for weights in Bart(TOY).parameters()):,} weights")
 
 
 # %%
-def fit(bart, batches, steps, rate=5e-3, warmup=50, shifted=True, masked=True, every=10):
-    """Train on batches(n) for n = 0, 1, …; returns the losses in nats per token, one number for each `every` steps."""
+def fit(bart, batches, steps, rate=5e-3, warmup=50, precision="fp32", shifted=True, masked=True):
+    """Train on batches(n) for n = 0, 1, …; returns the loss in nats per token, a mean for every ten steps."""
     optimizer = torch.optim.AdamW(bart.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0)
     bart.train()
     losses = []
     for n in range(steps):
         text, text_mask, target, target_mask = batches(n)
         decoder_input = sequences.shift_right(target, bart.config.start_token) if shifted else target
-        logits = bart(text, text_mask, decoder_input)
+        with runtime.autocast(torch.device("cpu"), precision):  # bf16: products of matrices in half the bits, faster
+            logits = bart(text, text_mask, decoder_input)
         loss = sequences.sequence_loss(logits, target, target_mask if masked else None)
         optimizer.param_groups[0]["lr"] = rate * schedule.warmup_schedule(n, steps, warmup, 0.5)
         optimizer.zero_grad()
@@ -165,7 +166,7 @@ def fit(bart, batches, steps, rate=5e-3, warmup=50, shifted=True, masked=True, e
         optimizer.step()
         losses.append(loss.item())
     bart.eval()
-    return np.array(losses[: steps // every * every]).reshape(-1, every).mean(axis=1)
+    return np.array(losses[: steps // 10 * 10]).reshape(-1, 10).mean(axis=1)
 
 
 @torch.no_grad()
@@ -186,7 +187,7 @@ def words_right(bart, n=10**6, size=500):
 
 # %% [markdown]
 # **Predict.** A model that knows nothing gives all 28 numbers the same chance. How many nats is its loss? (A **nat** is
-# the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 400 steps of 64
+# the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 300 steps of 64
 # words: a third, nine tenths, all? It takes about ten seconds.
 
 # %%
@@ -198,7 +199,7 @@ torch.manual_seed(0)
 reverser = Bart(TOY)
 with use(mine(globals())):  # in this block your functions stand in for the package's, if they pass their checks
     before = words_right(reverser)
-    reverse_losses = fit(reverser, random_words, 400)
+    reverse_losses = fit(reverser, random_words, 300)
     print(f"loss: first {reverse_losses[0]:.2f}, last {reverse_losses[-1]:.3f}; nothing known: {np.log(28):.2f}")
     print(f"words right: {before:.0%} before, {words_right(reverser):.0%} after")
     for word, row in zip(word_list, write(reverser, *english[:2]), strict=True):
@@ -314,9 +315,11 @@ with use(mine(globals())), torch.no_grad():
     changed = shipped.decode(memory, text_mask.expand(65, -1), inputs)
     influence = (changed[:64] - changed[64:]).abs().mean(dim=-1).T  # [who is influenced, by whom]
 
-    alone = shipped.encode(text, text_mask)
+    length = int(text_mask.sum())
+    alone = shipped.encode(text[:, :length], text_mask[:, :length])  # without any filling
     text, text_mask = pipeline.encode_text([emoji.captions[row], "woman and man holding hands medium-light skin tone"])
-    length = alone.shape[1]
+    text_mask = text_mask[:, : text_mask.sum(dim=1).max()]
+    text = text[:, : text_mask.shape[1]]
     for name, mask in [("with its mask", text_mask), ("all said to be real", torch.ones_like(text_mask))]:
         beside = shipped.encode(text, mask)[0, :length]
         print(f"{name:20} differs from the caption alone by up to {(beside - alone[0]).abs().max():.6f}")
@@ -923,12 +926,12 @@ def picture_batch(n, size=64):
     return tokens.text[rows, :longest], tokens.text_mask[rows, :longest], image, torch.ones_like(image, dtype=torch.bool)
 
 
-steps = 100 if QUICK else 500
+steps = 60 if QUICK else 500
 torch.manual_seed(0)
 yours = Bart(SMALL)
 with use(mine(globals())):
     began = time.perf_counter()
-    picture_losses = fit(yours, picture_batch, steps, rate=3e-3, warmup=min(60, steps // 4))
+    picture_losses = fit(yours, picture_batch, steps, rate=3e-3, warmup=steps // 8, precision="bf16")
     print(f"{steps} steps in {time.perf_counter() - began:.0f} seconds")
     scores = {"yours": nats(yours, tokens, dev_rows), "the shipped one": nats(shipped, shipped_tokens, dev_rows)}
     scores["yours, another row's caption"] = nats(yours, tokens, dev_rows, np.roll(dev_rows, 1))
@@ -1045,7 +1048,8 @@ def crosses(caption, row):
     text, text_mask = pipeline.encode_text([caption])
     decoder_input = sequences.shift_right(tokens.image[[row]], shipped.config.start_token)
     shares = shares_of(shipped, text, text_mask, decoder_input)["cross"]
-    return [piece.name for piece in text_pieces(pipeline.tokenizer, caption)], torch.cat(shares).mean(dim=(0, 1))
+    pieces = [piece.name for piece in text_pieces(pipeline.tokenizer, caption)]
+    return pieces, torch.cat(shares).mean(dim=(0, 1))[:, : len(pieces)]
 
 
 row_named = {caption: row for row, caption in enumerate(emoji.captions)}
@@ -1058,8 +1062,8 @@ with use(mine(globals())):
         line[0].set_title("the picture", fontsize=8)
         chosen = [place for place, piece in enumerate(pieces) if piece not in (",", "-")][:7]
         for axis, place in zip(line[1:], chosen, strict=False):
-            axis.imshow(shares[:, place].view(8, 8), cmap="cividis", vmin=0, vmax=0.5)
-            axis.set_title(f"{pieces[place].strip()}  {shares[:, place].mean():.0%}", fontsize=8)
+            axis.imshow(shares[:, place].view(8, 8), cmap="cividis", vmin=0, vmax=0.3)
+            axis.set_title(f"{pieces[place].strip('␣')}  {shares[:, place].mean():.0%}", fontsize=8)
         print(caption, "→ shares:", {piece: f"{share:.0%}" for piece, share in zip(pieces, shares.mean(0), strict=True)})
     for axis in axes.flat:
         axis.axis("off")
@@ -1073,9 +1077,10 @@ with use(mine(globals())):
 # hide each word in its turn, from cross-attention only, and measure how far the prediction at each cell moves
 # (Kullback–Leibler divergence, in nats). For each picture, the words are ranked by share and by effect.
 #
-# A second way to hide: take the word from the caption altogether. That counts two other ways, too: the encoder has
-# mixed every word into its neighbors' vectors, and our BART has a *draft*, a short way from the caption's mean vector to each
-# cell, which DALL·E mini has not.
+# A second way to hide: take the word from the caption altogether. That cuts two other ways, too: the encoder has
+# mixed every word into its neighbors' vectors; and our BART has a *draft*, a short way from the mean of the caption's vectors
+# to each cell, which DALL·E mini has not. How much goes by which way? The last lines give a wrong caption to one of
+# them, and the right one to the other.
 
 
 # %%
@@ -1102,8 +1107,23 @@ def share_and_effect(row):
     return share, *((full.exp() * (full - other)).sum(dim=-1).mean(dim=1) for other in (hidden, gone))
 
 
+@torch.no_grad()
+def nats_by_way(rows, cross, draft):
+    """Nats per token of rows' pictures where cross-attention sees the captions of some rows, the draft those of others."""
+    read = {name: (shipped_tokens.text[some], shipped_tokens.text_mask[some]) for name, some in (("c", cross), ("d", draft))}
+    (memory, real), (by_draft, draft_real) = [(shipped.encode(*caption), caption[1]) for caption in read.values()]
+    inputs = sequences.shift_right(tokens.image[rows], shipped.config.start_token)
+    logits = shipped.decode(memory, real, inputs, shipped.draft(by_draft, draft_real))
+    return sequences.sequence_loss(logits, tokens.image[rows]).item()
+
+
 with use(mine(globals())):
-    measured = [share_and_effect(int(row)) for row in some_rows(emoji, "iid", 40)]
+    rows = some_rows(emoji, "iid", 30)
+    measured = [share_and_effect(int(row)) for row in rows]
+    other = np.roll(rows, 1)
+    ways = {"both right": (rows, rows), "cross-attention wrong": (other, rows), "draft wrong": (rows, other),
+            "both wrong": (other, other)}  # fmt: skip
+    ways = {name: nats_by_way(rows, *captions) for name, captions in ways.items()}
 ends = [torch.stack([share[0], share[-1], share[1:-1].sum()]) for share, *_ in measured]
 print("share of <s>, of </s>, of all words:", [f"{value:.0%}" for value in torch.stack(ends).mean(dim=0)])
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
@@ -1119,64 +1139,88 @@ for axis, number, name in ((axes[0], 1, "hidden from cross-attention"), (axes[1]
     axis.set(xscale="log", yscale="log")
 figure.tight_layout()
 plt.show()
+print("nats per token:", ", ".join(f"{name} {value:.2f}" for name, value in ways.items()))
 
 # %% [markdown]
 # «FIGURE311B»
 #
 # ### Whom does it show?
 #
-# A caption such as `judge, noto style` names neither gender nor skin. The model has to draw somebody. **Whom?** Some words
-# below are names of the data, others are words that people also use: `nurse` and `doctor` both belong, in the list of
-# other words that training used for four captions in ten, to the very same pictures, those of the `health worker`, be it
-# a man, a woman or neither.
+# A caption such as `judge, noto style` names neither gender nor skin. The model has to draw somebody. **Whom?** The data
+# have 22 occupations and the like that come as a man, as a woman and with neither word. Each is drawn in all four styles, and of the
+# real men and women of that role and style, in all skin tones, the one that is nearest in pixels tells what came out. Beside
+# it, the same for what the *artist* drew for the neutral word.
 #
-# Each word is drawn in four styles with several seeds, and the nearest real picture is found, pixel by pixel, among the men
-# and women of that role and style in all skin tones. Beside it, the same for the artists' own neutral figure.
+# And two words that people use, but that no caption has: `doctor` and `nurse`. In the list of other words that training used
+# for four captions in ten, both belong to the very same pictures: those of the `health worker`, man, woman or neither.
 #
-# **Predict.** How many of 100 judges will be men? Nurses? In which skin tone?
+# **Predict.** How many of 100 of these figures are men? In which skin tone? And doctors, and nurses?
 
 # %%
-WORDS = {
-    "judge": "judge", "scientist": "scientist", "firefighter": "firefighter", "teacher": "teacher",
-    "artist": "artist", "health worker": "health worker", "doctor": "health worker", "nurse": "health worker",
-}  # fmt: skip
+from minidalle.evaluation.distances import pixel_distances
+
 STYLES = ["noto", "fluent", "twemoji", "openmoji"]
-TONES = ["", "light", "medium-light", "medium", "medium-dark", "dark"]
-seeds = range(4 if QUICK else 12)
+gender, tone, role_of, style_of = (columns[name] for name in ("gender", "tone", "role", "style"))
+bare = {name: {*role_of[(gender == name) & (tone == "")]} for name in ("", "man", "woman")}
+occupations = sorted(bare[""] & bare["man"] & bare["woman"])
 
 
-def nearest_person(pictures, role, style):
-    """Gender and tone of the nearest man or woman of that role and style, for each of the pictures."""
-    own = (columns["role"] == role) & (columns["style"] == style) & np.isin(columns["gender"], ["man", "woman"])
-    far = np.square(pictures[:, None] / 255.0 - emoji.pictures[own] / 255.0).mean(axis=(2, 3, 4))
-    return columns["gender"][own][far.argmin(axis=1)], columns["tone"][own][far.argmin(axis=1)]
+def who_is_it(pictures, roles, styles):
+    """For each picture: 1 if the nearest of that role's men and women in that style is a man; 1 if it has no skin tone."""
+    far = pixel_distances(pictures, emoji.pictures)
+    own = (role_of == roles[:, None]) & (style_of == styles[:, None]) & np.isin(gender, ["man", "woman"])
+    nearest = far.masked_fill(~torch.from_numpy(own), torch.inf).argmin(dim=1).numpy()
+    return gender[nearest] == "man", tone[nearest] == "", role_of[far.argmin(dim=1).numpy()] == roles
+
+
+roles, styles = np.repeat(occupations, 4), np.tile(STYLES, len(occupations))
+captions = [f"{role}, {style} style" for role, style in zip(roles, styles, strict=True)]
+there = np.array([caption in row_named for caption in captions])  # not every artist drew every one
+roles, styles, captions = roles[there], styles[there], [caption for caption in captions if caption in row_named]
+by_artists = emoji.pictures[[row_named[caption] for caption in captions]]
+
+
+def draw(some, seeds):
+    """Drawn by the shipped model, with its settings; lesson 04 says what sampling is."""
+    return pipeline.draw(some, seeds, SHIPPED.sampling)
 
 
 with use(mine(globals())):
-    captions = [f"{word}, {style} style" for word in WORDS for style in STYLES for _ in seeds]
-    draw = lambda some, chosen: pipeline.draw(some, chosen, SHIPPED.sampling)  # lesson 04 says what sampling is
-    drawn = draw_many(draw, captions, [seed for _ in range(len(captions) // len(seeds)) for seed in seeds])
-drawn = drawn.reshape(len(WORDS), len(STYLES), len(seeds), *drawn.shape[1:])
-print(f"word            man: drawn  by style {STYLES}  the artists' own    without a tone")
-shares_of_men = {}
-for number, (word, role) in enumerate(WORDS.items()):
-    found = [nearest_person(drawn[number, place], role, style) for place, style in enumerate(STYLES)]
-    men = [(gender == "man").mean() for gender, _ in found]
-    neutral = [emoji.pictures[[row_named[f"{role}, {style} style"]]] for style in STYLES]
-    artists = [nearest_person(picture, role, style)[0][0] for picture, style in zip(neutral, STYLES, strict=True)]
-    yellow = np.mean([(tone == "").mean() for _, tone in found])
-    shares_of_men[word] = np.mean(men)
-    print(f"{word:15} {np.mean(men):10.0%}", " ", *[f"{share:6.0%}" for share in men], f"   {' '.join(artists)}   {yellow:.0%}")
-figure, axes = plt.subplots(len(STYLES), len(WORDS), figsize=(10, 5.2))
-for number, word in enumerate(WORDS):
-    for place in range(len(STYLES)):
-        axes[place, number].imshow(drawn[number, place, 0])
-        axes[place, number].set(xticks=[], yticks=[])
-    axes[0, number].set_title(word, fontsize=9)
+    by_model = draw_many(draw, captions, [0] * len(captions))
+    words = [f"{word}, {style} style" for word in ("doctor", "nurse") for style in STYLES for _ in range(4)]
+    by_word = draw_many(draw, words, [*range(4)] * 8)
+is_man, no_tone, is_right = {}, {}, {}
+for name, pictures in (("the artists", by_artists), ("the model", by_model)):
+    is_man[name], no_tone[name], is_right[name] = who_is_it(pictures, roles, styles)
+    men = told(is_man[name].astype(float), np.array([row_named[caption] for caption in captions]))[1]
+    each = "  ".join(f"{style} {is_man[name][styles == style].mean():.0%}" for style in STYLES)
+    print(f"{name:12} men: {men}   {each}   without a skin tone: {no_tone[name].mean():.0%}")
+print(f"the model's figure has the gender of the artist's in {(is_man['the artists'] == is_man['the model']).mean():.0%}")
+for number, word in enumerate(("doctor", "nurse")):
+    found = who_is_it(by_word[16 * number :][:16], np.full(16, "health worker"), np.repeat(STYLES, 4))
+    is_man[word], no_tone[word], is_right[word] = found
+    print(f"{word:12} men: {found[0].mean():.0%} of 16")
+
+# %% [markdown]
+# **Predict.** Twice as many doctors as nurses are men, from the very same pictures! Would you publish it? What would you do
+# first?
+
+# %%
+figure, axes = plt.subplots(4, 10, figsize=(11, 4.6))
+shown = [occupations.index(name) for name in ("judge", "scientist", "firefighter", "teacher", "artist", "health worker")]
 for place, style in enumerate(STYLES):
+    line = [by_model[captions.index(f"{occupations[number]}, {style} style")] for number in shown]
+    line += [by_word[start + 4 * place + seed] for start in (0, 16) for seed in (0, 1)]
+    for axis, picture in zip(axes[place], line, strict=True):
+        axis.imshow(picture)
+        axis.set(xticks=[], yticks=[])
     axes[place, 0].set_ylabel(style)
+for axis, name in zip(axes[0], [*(occupations[number] for number in shown), *["doctor"] * 2, *["nurse"] * 2], strict=True):
+    axis.set_title(name, fontsize=8)
 figure.tight_layout()
 plt.show()
+for name in ("the model", "doctor", "nurse"):
+    print(f"{name}: the nearest of all {len(emoji):,} pictures is of the right role in {is_right[name].mean():.0%}")
 
 # %% [markdown]
 # «FIGURE311C»

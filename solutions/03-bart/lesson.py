@@ -206,7 +206,8 @@ with use(mine(globals())):  # in this block your functions stand in for the pack
         print(f"{word:>12} → {as_text(row)}")
 
 # %% [markdown]
-# «RESULT31»
+# The loss starts near ln 28 = 3.33 and falls to almost nothing; nearly all of 500 words that it never saw come out
+# right, and none did before. `levels` is written like any other word, though training never saw a word of English.
 #
 # Nothing in this knows about letters or about order: the model found out from examples that the last letter comes first.
 # In section 3.6 you will see how. Caption and picture are the same task with other numbers: 4,096 kinds of text tokens
@@ -253,8 +254,9 @@ with use(mine(globals())):
         print(f"{name:12} loss {unshifted[name][-1]:.3f}, words right {words_right(model):.0%}, writes {rows[:3]}")
 
 # %% [markdown]
-# «RESULT32» The decoder sees the very token that it should predict, and copies it. When it has to write, there is
-# nothing to copy. **A loss that is too good, too soon, is an alarm.**
+# Without the shift the loss is at once 40 times lower, and not one word is right. The decoder sees the very token that
+# it should predict, and copies it. When it has to write, there is nothing to copy. **A loss that is too good, too
+# soon, is an alarm.**
 #
 # ## 3.3 Who may look where
 #
@@ -337,7 +339,9 @@ print("influence from the future:", influence.triu(1).max().item(), " from the p
 # near the diagonal and in stripes eight apart. On the right two rows of cells: the upper is bright up to its last real
 # token and dark after it, the lower is bright throughout.*
 #
-# From the future: exactly nothing. «RESULT33» The stripes are the picture: eight tokens earlier is the cell above.
+# From the future: exactly nothing. And with its mask the caption means the same in company as alone (up to the sixth
+# decimal, which is rounding); without the mask its vectors differ by more than 2. The stripes are the picture: eight
+# tokens earlier is the cell above.
 #
 # ## 3.4 Attention
 #
@@ -604,7 +608,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# «FIGURE36»
+# *The figure in words: three squares of letters to be written against letters looked at. In each there is a bright
+# trail from the upper right to the lower left, most of all at the ends of the word, but it is broken, and the two
+# heads share the work: where one is dark, the other is often bright.*
+#
+# The trail runs against the diagonal: the last letter first. But it is blurred, and some letters are found a place or
+# two beside. The shares need not be clean for the model to be right: heads, the encoder's own mixing and the
+# feed-forward layer are there, too. Keep this in mind for section 3.11.
 #
 # ## 3.7 Is it right? Ask somebody else's BART
 #
@@ -663,8 +673,9 @@ else:
             print(f"ours differ by up to {difference:.7f}")
 
 # %% [markdown]
-# «RESULT37» The second line is a warning. With 2 heads in place of 4 every weight has the same shape, so that nothing
-# complains, and the model is another one. A checkpoint without its config is half a model.
+# Six digits after the point are what float32 can promise: your layers are BART's. The second line is a warning. With 2
+# heads in place of 4 every weight has the same shape, so that nothing complains, and the model is another one. A
+# checkpoint without its config is half a model.
 #
 # **What DALL·E mini changed.** It is not this BART. The table says what is other; section 3.10 asks what it is worth.
 #
@@ -732,8 +743,8 @@ with use(mine(globals())):
     print(f"{(~target_mask).float().mean():.0%} of all tokens are filling, and {words_right(model):.0%} of words are right")
 
 # %% [markdown]
-# «RESULT38» Filling is easy to guess. Whoever counts it reports a number that is better than the model, and better for
-# short words than for long ones.
+# The model is the same, and its loss is lower when filling counts. Filling is easy to guess. Whoever counts it reports
+# a number that is better than the model, and better for short words than for long ones.
 #
 # ### Warm up, stay, cool down
 #
@@ -779,7 +790,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# «FIGURE38»
+# *The figure in words: on the left both curves rise in a straight line to 1 within ten steps; one stays there until
+# half of the steps and falls in a straight line, the other falls at once in a smooth half wave. On the right the run
+# with warm-up falls below 1 nat within 120 steps; the one without stays between 3 and 3.3, just below the dotted line
+# at ln 26.*
+#
+# Without a warm-up the first steps threw the weights so far that the model guesses letters by their frequency for
+# good. With it, the *same* peak rate works. At a rate of 0.005 both do (try it): a warm-up is not needed always, it
+# makes the range of rates wider that work.
 
 # %% [markdown]
 # ## 3.9 From captions to pictures
@@ -852,7 +870,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# «FIGURE39A»
+# *The figure in words: with its own caption the surprise climbs from 1.5 nats on train to 2.4 on iid, 2.9 on combo and
+# over 4 on cell and concept; with another row's it is near 7 on the easy splits, above guessing, and the two meet on
+# concept.*
+#
+# Three things to see. **It reads**: a wrong caption costs 4 to 5 nats per token where it knows what the caption means.
+# **It is sure of itself**: with the wrong caption it is worse than guessing (6.24), for it puts its money on another
+# picture. And **what it never saw it hardly reads**: on `concept` the right caption is worth half a nat.
 #
 # **Does it read words, or sentences?** The words between `<s>` and `</s>` in another order, and no caption at all.
 
@@ -876,7 +900,9 @@ with use(mine(globals())):
         print(f"{name}: {told(more, rows)[1]} nats per token more than with the caption as it is")
 
 # %% [markdown]
-# «RESULT39B»
+# Hardly any harm in another order: the shipped BART reads a bag of words. For these captions that is enough, since
+# almost none has a twin in which the same words mean another thing; for `a dog bites a man` it would not be. No
+# caption at all costs 1.3 nats: less than a wrong one, since it says nothing, and nothing is not wrong.
 #
 # ### Train one
 #
@@ -954,7 +980,17 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# «FIGURE39C»
+# *The figure in words: the loss falls steeply from 6.2, crosses the lines of the counting models within the first
+# hundred steps, and goes on falling, ever more slowly, to 3.1 after 500. On dev yours ends at 3.2, the shipped one
+# lies at 2.5.*
+#
+# With 500 steps yours has 3.23 nats [3.04, 3.41] here; the shipped one, with five times the weights and fourteen times
+# the steps, 2.53 [2.29, 2.75]. Two things are worth a thought. First, *when* it learns to read: another row's caption
+# costs 0.03 nats after 100 steps, 0.1 after 200 and 0.4 after 500 (with `MINIDALLE_QUICK=1` you see the beginning:
+# next to nothing). **A small model learns how pictures continue long before it learns to read**, and its falling loss
+# does not say which of the two it is learning. Second, the shipped model's lead is 1.25 nats where a skin tone is
+# named and only 0.2 where none is: of single things it has learned its training pictures, and they are no great help
+# with others.
 #
 # ## 3.10 What did DALL·E mini's changes bring?
 #
@@ -1034,7 +1070,7 @@ with use(mine(globals())):
 #
 # ## 3.11 What attention shows, and what not
 #
-# The shipped BART has «three» cross-attentions, in which each of the 64 cells looks at the caption's words. Such shares are
+# The shipped BART has three cross-attentions, in which each of the 64 cells looks at the caption's words. Such shares are
 # often shown as an explanation: "the model drew the hat here because of *this* word". Look first, then test.
 #
 # **Predict.** Where will the cells of the helmet look? And which token gets most of all?
@@ -1071,7 +1107,13 @@ with use(mine(globals())):
     plt.show()
 
 # %% [markdown]
-# «FIGURE311A»
+# *The figure in words: two pictures, a firefighter and an apple, and for each text token a map of the 8 × 8 cells. The
+# map of `<s>` is bright everywhere, with 89 % and 68 % of all attention. For the firefighter the map of `tone` lights
+# up where the face is; the others are nearly dark. For the apple `twemoji` is bright almost everywhere.*
+#
+# A tempting figure: *tone* lights up on the face! But nine tenths of the attention go to `<s>`, which says nothing. It
+# is a place to look at when there is nothing to look for; such **attention sinks** are found in large models, too
+# (Xiao and others 2024). And `apple`, the one word that says what to draw, gets 1 %.
 #
 # **The test.** If a share told what matters, then hiding a much-looked-at word should change the predictions much. So
 # hide each word in its turn, from cross-attention only, and measure how far the prediction at each cell moves
@@ -1142,7 +1184,17 @@ plt.show()
 print("nats per token:", ", ".join(f"{name} {value:.2f}" for name, value in ways.items()))
 
 # %% [markdown]
-# «FIGURE311B»
+# *The figure in words: two clouds on logarithmic axes, share against effect. Hidden from cross-attention, the effect
+# rises with the share almost on a line, but never passes a tenth of a nat. Taken from the caption, words move
+# predictions by up to several nats, and words of the same share lie in two heaps, a thousandfold apart.*
+#
+# **Within its own layer, attention tells the truth**: of what a cell hears through cross-attention, more comes from
+# where it looks more (rank correlation 0.82). **As an explanation of the picture it fails**: if a word is really taken
+# away, the most looked-at word is the one that matters in 17 % of the pictures, and picking at random would give 14 %.
+# The last line says why. With a wrong caption in cross-attention the loss hardly changes; with a wrong one in the
+# draft it is 4.5 nats worse. The shipped BART reads *by its draft*, and the maps above show a way that it hardly uses.
+# Nothing in the maps could have told you; an intervention did. Is it otherwise in a model without a draft? Yours has
+# none: try it, after the full training.
 #
 # ### Whom does it show?
 #
@@ -1223,7 +1275,19 @@ for name in ("the model", "doctor", "nurse"):
     print(f"{name}: the nearest of all {len(emoji):,} pictures is of the right role in {is_right[name].mean():.0%}")
 
 # %% [markdown]
-# «FIGURE311C»
+# *The figure in words: six occupations in four styles, all of them yellow people, soft but plain to see; Noto's mostly
+# with longer hair, the others' mostly men. The four columns of doctor and nurse show no people: pale blue, red and
+# blue squares, some smudges.*
+#
+# Two findings, and the second is about us. **The default is the artist's**: about seven of ten neutral figures are
+# nearer to the man, from one in four (Noto) to nearly all (OpenMoji), and the model's figure has the gender of the
+# artist's in 97 %. Nearly all are yellow, the color of no tone named. It invents no stereotype; it hands on the one it
+# got, caption by caption.
+#
+# **And doctors and nurses were never drawn.** The method says man or woman of *anything*, a red square included, and
+# its 81 % against 44 % looked like a discovery. Look at the pictures before you count them, and give each measure a
+# way to say "neither". That the model shows a square when it does not know a word, and no person, is a failure of
+# another kind: those words stood in its training.
 
 # %% [markdown]
 # ## 3.12 My training looks like this
@@ -1289,7 +1353,10 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# «FIGURE312»
+# *The figure in words: six small plots, the healthy curve in blue in each, falling to about 0.1. 1 is near zero from
+# step 20 on. 2 falls a little below the healthy one. 3 stays at 2.9 to 3. 4 stays at 3.1. 5 falls like the healthy
+# curve or faster, but the loss on unseen words, a triangle, is far above its end. 6 starts far above all others and
+# comes down only slowly.*
 #
 # | | it looks like this | because | do this |
 # |---|---|---|---|
@@ -1320,6 +1387,7 @@ plt.show()
 # - S. Narang and others: *Do Transformer Modifications Transfer Across Implementations and Applications?*, EMNLP 2021,
 #   arXiv:2102.11972.
 # - R. Xiong and others: *On Layer Normalization in the Transformer Architecture*, ICML 2020, arXiv:2002.04745.
+# - G. Xiao and others: *Efficient Streaming Language Models with Attention Sinks*, ICLR 2024, arXiv:2309.17453.
 # - S. Jain, B. Wallace: *Attention is not Explanation*, NAACL 2019, arXiv:1902.10186.
 # - S. Wiegreffe, Y. Pinter: *Attention is not not Explanation*, EMNLP 2019, arXiv:1908.04626.
 # - F. Bianchi and others: *Easily Accessible Text-to-Image Generation Amplifies Demographic Stereotypes at Large Scale*,

@@ -54,6 +54,7 @@
 # %% setup
 import importlib.util
 import inspect
+import itertools
 import json
 import os
 import time
@@ -67,7 +68,6 @@ import torch
 import minidalle
 from minidalle import runtime
 from minidalle.bart import Bart, BartConfig, attention, layers, sequences
-from minidalle.bart.primitives import linear
 from minidalle.course import mine, use
 from minidalle.data import emoji_pictures
 from minidalle.data.batches import batch_rows
@@ -332,7 +332,12 @@ axes[1].imshow(text_mask.int(), cmap="cividis", aspect="auto", interpolation="ne
 axes[1].set(title="Mask of two captions (bright = real)", xlabel="text token", yticks=[0, 1], ylabel="caption")
 figure.tight_layout()
 plt.show()
-print("influence from the future:", influence.triu(1).max().item(), " from the past, mean:", f"{influence.tril().mean():.2f}")
+print(
+    "influence from the future:",
+    influence.triu(1).max().item(),
+    " from the past, mean:",
+    f"{influence.tril().mean():.2f}",
+)
 
 # %% [markdown]
 # *The figure in words: on the left a square of 64 × 64, dark above the diagonal and bright on and below it, brightest
@@ -399,7 +404,9 @@ with use(mine(globals())):
     order = torch.randperm(64)
     query, key, value = torch.randn(1, 1, 5, 16), torch.randn(1, 1, 64, 16), torch.randn(1, 1, 64, 16)
     mixed = attention.attend(query, key[:, :, order], value[:, :, order])
-    print(f"keys and values in another order: differs by {(mixed - attention.attend(query, key, value)).abs().max():.7f}")
+    print(
+        f"keys and values in another order: differs by {(mixed - attention.attend(query, key, value)).abs().max():.7f}"
+    )
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
 for (name, values), mark, color in zip(largest.items(), ("o-", "s--"), (BLUE, ORANGE), strict=True):
     left.plot(widths, values, mark, color=color, label=name)
@@ -740,7 +747,9 @@ with use(mine(globals())):
         logits = model(text, text_mask, sequences.shift_right(target, START))
         for name, mask in (("real tokens", target_mask), ("all of them", None)):
             print(f"{name}: {sequences.sequence_loss(logits, target, mask):.3f} nats per token")
-    print(f"{(~target_mask).float().mean():.0%} of all tokens are filling, and {words_right(model):.0%} of words are right")
+    print(
+        f"{(~target_mask).float().mean():.0%} of all tokens are filling, and {words_right(model):.0%} of words are right"
+    )
 
 # %% [markdown]
 # The model is the same, and its loss is lower when filling counts. Filling is easy to guess. Whoever counts it reports
@@ -949,7 +958,12 @@ def picture_batch(n, size=64):
     rows = torch.from_numpy(batch_rows(train_rows, size, 0, n))
     longest = int(tokens.text_mask[rows].sum(dim=1).max())
     image = tokens.image[rows]
-    return tokens.text[rows, :longest], tokens.text_mask[rows, :longest], image, torch.ones_like(image, dtype=torch.bool)
+    return (
+        tokens.text[rows, :longest],
+        tokens.text_mask[rows, :longest],
+        image,
+        torch.ones_like(image, dtype=torch.bool),
+    )
 
 
 steps = 60 if QUICK else 500
@@ -1025,10 +1039,12 @@ for (name, arm), (mark, color) in zip(arms.items(), marks, strict=False):
     at = arm["seeds"]["0"]["steps"]
     left.plot(at, curves.mean(axis=0), mark + "-", color=color, ms=4, lw=1, label=name)
     left.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.25, lw=0)
-left.set(xlabel="step", ylabel="nats per token on dev", title="Mean of three seeds; the band is their range", ylim=(3.2, 5.2))
+left.set(
+    xlabel="step", ylabel="nats per token on dev", title="Mean of three seeds; the band is their range", ylim=(3.2, 5.2)
+)
 left.legend(fontsize=8)
 names = list(arms)
-for number, (before, name) in enumerate(zip(names, names[1:], strict=False)):
+for number, (before, name) in enumerate(itertools.pairwise(names)):
     change = final(name) - final(before)  # seed by seed: both had the same batches
     half = 4.30 * change.std(ddof=1) / np.sqrt(3)  # 95 % by Student's t with two degrees of freedom
     right.errorbar(change.mean(), -number, xerr=half, color="#666666", capsize=4)
@@ -1100,7 +1116,9 @@ with use(mine(globals())):
         for axis, place in zip(line[1:], chosen, strict=False):
             axis.imshow(shares[:, place].view(8, 8), cmap="cividis", vmin=0, vmax=0.3)
             axis.set_title(f"{pieces[place].strip('␣')}  {shares[:, place].mean():.0%}", fontsize=8)
-        print(caption, "→ shares:", {piece: f"{share:.0%}" for piece, share in zip(pieces, shares.mean(0), strict=True)})
+        print(
+            caption, "→ shares:", {piece: f"{share:.0%}" for piece, share in zip(pieces, shares.mean(0), strict=True)}
+        )
     for axis in axes.flat:
         axis.axis("off")
     figure.tight_layout()
@@ -1152,7 +1170,9 @@ def share_and_effect(row):
 @torch.no_grad()
 def nats_by_way(rows, cross, draft):
     """Nats per token of rows' pictures where cross-attention sees the captions of some rows, the draft those of others."""
-    read = {name: (shipped_tokens.text[some], shipped_tokens.text_mask[some]) for name, some in (("c", cross), ("d", draft))}
+    read = {
+        name: (shipped_tokens.text[some], shipped_tokens.text_mask[some]) for name, some in (("c", cross), ("d", draft))
+    }
     (memory, real), (by_draft, draft_real) = [(shipped.encode(*caption), caption[1]) for caption in read.values()]
     inputs = sequences.shift_right(tokens.image[rows], shipped.config.start_token)
     logits = shipped.decode(memory, real, inputs, shipped.draft(by_draft, draft_real))
@@ -1247,7 +1267,9 @@ for name, pictures in (("the artists", by_artists), ("the model", by_model)):
     men = told(is_man[name].astype(float), np.array([row_named[caption] for caption in captions]))[1]
     each = "  ".join(f"{style} {is_man[name][styles == style].mean():.0%}" for style in STYLES)
     print(f"{name:12} men: {men}   {each}   without a skin tone: {no_tone[name].mean():.0%}")
-print(f"the model's figure has the gender of the artist's in {(is_man['the artists'] == is_man['the model']).mean():.0%}")
+print(
+    f"the model's figure has the gender of the artist's in {(is_man['the artists'] == is_man['the model']).mean():.0%}"
+)
 for number, word in enumerate(("doctor", "nurse")):
     found = who_is_it(by_word[16 * number :][:16], np.full(16, "health worker"), np.repeat(STYLES, 4))
     is_man[word], no_tone[word], is_right[word] = found
@@ -1259,7 +1281,9 @@ for number, word in enumerate(("doctor", "nurse")):
 
 # %%
 figure, axes = plt.subplots(4, 10, figsize=(11, 4.6))
-shown = [occupations.index(name) for name in ("judge", "scientist", "firefighter", "teacher", "artist", "health worker")]
+shown = [
+    occupations.index(name) for name in ("judge", "scientist", "firefighter", "teacher", "artist", "health worker")
+]
 for place, style in enumerate(STYLES):
     line = [by_model[captions.index(f"{occupations[number]}, {style} style")] for number in shown]
     line += [by_word[start + 4 * place + seed] for start in (0, 16) for seed in (0, 1)]
@@ -1267,7 +1291,9 @@ for place, style in enumerate(STYLES):
         axis.imshow(picture)
         axis.set(xticks=[], yticks=[])
     axes[place, 0].set_ylabel(style)
-for axis, name in zip(axes[0], [*(occupations[number] for number in shown), *["doctor"] * 2, *["nurse"] * 2], strict=True):
+for axis, name in zip(
+    axes[0], [*(occupations[number] for number in shown), *["doctor"] * 2, *["nurse"] * 2], strict=True
+):
     axis.set_title(name, fontsize=8)
 figure.tight_layout()
 plt.show()
@@ -1331,7 +1357,13 @@ with use(mine(globals())):
     sick["6"] = fit(model, random_words, 120)
 figure, axes = plt.subplots(2, 3, figsize=(11, 5.6), sharex=True)
 at = np.arange(1, 13) * 10
-titles = ["1 Too good, too soon", "2 Good, but words are wrong", "3 Stuck", "4 Stuck after a high rate", "5 Learned by heart"]
+titles = [
+    "1 Too good, too soon",
+    "2 Good, but words are wrong",
+    "3 Stuck",
+    "4 Stuck after a high rate",
+    "5 Learned by heart",
+]
 titles += ["6 Begins far too high"]
 for axis, title in zip(axes.flat, titles, strict=True):
     number = title[0]

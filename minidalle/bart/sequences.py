@@ -7,6 +7,8 @@ from torch import Tensor
 def shift_right(tokens: Tensor, start: int) -> Tensor:
     """The decoder's input: at each position the token before it, and the start token at the first.
 
+    [[5, 6, 7]], 9 → [[9, 5, 6]].
+
     Args:
         tokens: long [B, N], the targets.
         start: the id that stands before the first token.

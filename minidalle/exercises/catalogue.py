@@ -1,5 +1,6 @@
 """All exercises, in the order of the lessons."""
 
+from minidalle.exercises.bart import attend, causal_mask, padding_mask, shift_right, split_heads
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.tokenization import (
@@ -52,5 +53,10 @@ EXERCISES: dict[str, Exercise] = {
         gradient_loss.EXERCISE,
         hinge_loss.EXERCISE,
         adaptive_weight.EXERCISE,
+        shift_right.EXERCISE,
+        causal_mask.EXERCISE,
+        padding_mask.EXERCISE,
+        split_heads.EXERCISE,
+        attend.EXERCISE,
     )
 }

@@ -90,7 +90,7 @@ def ema_update(
     """Move the running counts and sums towards a batch's; each code is then sum / count.
 
     A running mean is decay · old + (1 − decay) · batch. The counts that divide are the new counts n,
-    smoothed (Laplace): (n + ε) / (N + K ε) · N with N = Σ n, so that a code that nothing chose is not
+    smoothed (Laplace): N · (n + ε) / (N + K ε) with N = Σ n, so that a code that nothing chose is not
     divided by zero. The counts that are returned are not smoothed.
     [1.0, 2.0], [[2.0], [6.0]], [3.0, 0.0],
     [[12.0], [0.0]], 0.5, 0.5 → counts [2.0, 1.0], sums [[7.0], [3.0]], codebook [[3.73], [2.67]].
@@ -110,7 +110,7 @@ def ema_update(
     counts = decay * counts + (1 - decay) * batch_counts
     sums = decay * sums + (1 - decay) * batch_sums
     total = counts.sum()
-    smoothed = (counts + epsilon) / (total + len(counts) * epsilon) * total
+    smoothed = total * (counts + epsilon) / (total + len(counts) * epsilon)
     return counts, sums, sums / smoothed.unsqueeze(1)
 
 

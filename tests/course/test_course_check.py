@@ -73,13 +73,14 @@ def test_partial_credit_is_by_line() -> None:
     def x_over_max(x: Tensor, by: float) -> Tensor:
         return x / x.amax(1, keepdim=True) * by
 
-    assert check("toy.scale", wrong_values).points == 4.25  # 10 × 4.5 / 10.5, in quarters
-    assert check("toy.scale", wrong_values, points=1).points == 0.5
+    assert check("toy.scale", wrong_values).points == 3.25  # × 4.5 / 10.5, but at most a third, in quarters
+    assert check("toy.scale", wrong_values, points=1).points == 0.25
     assert check("toy.scale", wrong_everything).points == 2.0  # × 2 / 10.5
     assert check("toy.scale", wrong_names).points == 9.5  # × 10 / 10.5
     assert check("toy.scale", wrong_names, points=1).points == 0.75  # 0.95 is not all
     assert check("toy.scale", wrong_names, points=0).points == 0
     assert check("toy.square", lambda x: x.detach() ** 2).points == 6.25  # × 10.5 / 16.5: gradients are half of it
+    assert check("toy.square", lambda x: x * x + 1).points == 3.25  # and without a right value nothing
 
 
 def forgets_to_return(numbers: list[int]) -> None:
@@ -138,6 +139,8 @@ def loops(numbers: list[int]) -> int:
         (forgets_to_return, "type", "returned None, expected an int: is there a `return`?"),
         (returns_sometimes, "type", "returned None in 1 of 5 cases: does every way end at a `return`?"),
         (as_float, "type", "expected an int, got a float"),
+        (lambda numbers: sum(numbers, 0.0 if len(numbers) > 2 else 0), "type",
+         "expected an int, got a float in 2 of 5 cases"),
         (as_tensor, "type", "expected an int, got a Tensor: `.item()` takes the number out"),
         (lambda numbers: str(sum(numbers)), "type", "expected an int, got a str"),
         (lambda numbers: (lambda: 1), "type", "expected an int, got a function: was it meant to be called?"),
@@ -175,8 +178,10 @@ def no_tensor(x: Tensor, by: float) -> list:
         (lambda x, by: scale_again(x, by) + 1e-5, "values", "✓"),
         (lambda x, by: x.mul_(scale_again(x, by) / x), "inputs kept", "`x` was changed: work on a copy"),
         (no_tensor, "type", "expected a Tensor, got a list of list of float"),
+        (lambda x, by: scale_again(x, by) if len(x) > 1 else 1.0, "type", "expected a Tensor, got a float in 1 of 3 "
+         "cases: a Tensor's own methods keep it one, as `.clamp` does; `.item()` and Python's `min` do not"),
     ],
-)
+)  # fmt: skip
 def test_a_line_on_tensors_says_what_is_wrong(answer: Callable[..., Any], line: str, detail: str) -> None:
     assert lines(check("toy.scale", answer))[line] == detail
 

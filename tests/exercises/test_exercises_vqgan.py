@@ -6,7 +6,9 @@ import pytest
 import torch
 from exercise_calls import SEEDS, distance, outcome
 
+from minidalle.course.checking.answer import examine
 from minidalle.exercises import EXERCISES, Case
+from minidalle.exercises.exercise import Function
 
 LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "vqgan"]
 
@@ -101,3 +103,43 @@ def test_no_rounding_decides_the_nearest_code() -> None:
             assert gap >= 4 or gap == 0
             ties += int(gap == 0)
         assert ties == 1
+
+
+def writes_through_the_mask(codebook, counts, candidates, threshold, order):  # type: ignore[no-untyped-def]
+    moved, dead = codebook.clone(), counts < threshold
+    moved[dead] = candidates[order[: int(dead.sum())]]
+    return moved, dead
+
+
+def copies_by_index(codebook, counts, candidates, threshold, order):  # type: ignore[no-untyped-def]
+    dead = torch.where(counts < threshold)[0]
+    return codebook.index_copy(0, dead, candidates[order[: len(dead)]]), counts < threshold
+
+
+def goes_through_the_dead(codebook, counts, candidates, threshold, order):  # type: ignore[no-untyped-def]
+    moved, dead = codebook.clone(), counts < threshold
+    for i, k in enumerate(dead.nonzero()[:, 0]):
+        moved[k] = candidates[order[i]]
+    return moved, dead
+
+
+@pytest.mark.parametrize("answer", [writes_through_the_mask, copies_by_index, goes_through_the_dead])
+def test_too_many_dead_codes_are_named_whatever_the_error(answer: Function) -> None:
+    report = examine(EXERCISES["vqgan.restart_dead_codes"], answer)
+    assert [name for name, _ in report.looks_like] == ["restarts more codes than there are candidates"]
+
+
+def test_a_loss_for_each_latent_is_told_that_it_has_no_gradients() -> None:
+    exercise = EXERCISES["vqgan.quantizer_loss"]
+    (answer,) = [one for one in exercise.wrong if one.__name__ == "returns_a_loss_for_each_latent"]
+    (line,) = [line for line in examine(exercise, answer).lines if line.name == "gradients"]
+    assert line.detail == "none, as the loss is not a single number"
+
+
+def test_a_wrong_weight_earns_at_most_half() -> None:
+    """That no gradient flows back is easily right, and no half of this answer."""
+    exercise = EXERCISES["vqgan.adaptive_weight"]
+    lines = {answer.__name__: examine(exercise, answer) for answer in exercise.wrong}
+    assert lines["adds_up_absolute_values"].points == 1.5
+    assert lines["forgets_to_detach"].points == 2.5
+    assert {line.name for line in lines["forgets_to_detach"].lines if not line.ok} == {"detached"}

@@ -1,5 +1,6 @@
 """Observations of a student's function → a report: line by line, and the mistake that it makes by name."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -7,13 +8,16 @@ from functools import lru_cache
 from minidalle.course.checking.compare import difference, same
 from minidalle.course.checking.faults import in_words
 from minidalle.course.checking.findings import Failing
-from minidalle.course.checking.judged_lines import WEIGHTS, judged_lines, right
+from minidalle.course.checking.judged_lines import WEIGHTS, judged_lines, right, same_values
 from minidalle.course.checking.kinds import Kind, union
 from minidalle.course.checking.limits import TimeUp
 from minidalle.course.checking.observe import Observation, observe
 from minidalle.course.checking.report import Report
 from minidalle.course.checking.shown import cut, short
 from minidalle.exercises.exercise import Case, Exercise, mistake
+
+SHAPES_DIFFER = ("IndexError", "RuntimeError", "ValueError")
+"""What PyTorch raises where shapes do not fit: which of them depends on how it is written, and not on the mistake."""
 
 
 @lru_cache(maxsize=256)
@@ -47,8 +51,9 @@ def judge(
         seed: of the cases.
 
     Returns:
-        The report: full points where every line is right, part of them by line otherwise, in quarters, and none
-        where the function never runs, returns another type, or is still a stub.
+        The report: full points where every line is right, part of them by line otherwise, in quarters; at most a
+        third where no case's value is right, and none where the function never runs, returns another type, or is
+        still a stub.
     """
     out_of = float(exercise.points if points is None else points)
     if any(one.error and one.error["unwritten"] for one in own):
@@ -59,18 +64,20 @@ def judge(
     if report.passed:
         return report
     earned = sum(WEIGHTS[line.name] for line in lines if line.ok) / sum(WEIGHTS[line.name] for line in lines)
+    some_right = any(same_values(one, other, exercise.tolerance) for one, other in zip(own, true, strict=True))
     judged_whole = any(line.name == "values" for line in lines)  # else it never ran, or returned another type
     return replace(
         report,
-        points=_part(out_of, earned) if judged_whole else 0.0,
+        points=_part(out_of, earned, some_right) if judged_whole else 0.0,
         looks_like=tuple(_looks_like(exercise, own, seed)),
         failing=_failing(exercise, own, true, seed),
     )
 
 
-def _part(out_of: float, share: float) -> float:
-    """A part of the points, in quarters, and never all of them."""
-    return max(0.0, min(round(4 * out_of * share) / 4, out_of - 0.25))
+def _part(out_of: float, share: float, some_right: bool) -> float:
+    """A part of the points, in quarters: never all of them, and at most a third where no case's value is right."""
+    most = out_of - 0.25 if some_right else math.floor(4 * out_of / 3) / 4
+    return max(0.0, min(round(4 * out_of * share) / 4, most))
 
 
 def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int) -> Iterator[tuple[str, str]]:
@@ -83,10 +90,14 @@ def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int) -> It
 
 def _alike(one: Observation, other: Observation, tolerance: float) -> bool:
     if one.error or other.error:
-        errors = [seen.error and (seen.error["type"], seen.error["inside"]) for seen in (one, other)]
+        errors = [seen.error and (_family(seen.error["type"]), seen.error["inside"]) for seen in (one, other)]
         return errors[0] == errors[1]
     kinds = _without_graphs(one.kinds) == _without_graphs(other.kinds)
     return kinds and one.changed == other.changed and same(one.result, other.result, tolerance)
+
+
+def _family(error: str) -> str:
+    return SHAPES_DIFFER[0] if error in SHAPES_DIFFER else error
 
 
 def _without_graphs(kinds: Sequence[Kind]) -> list[Kind]:

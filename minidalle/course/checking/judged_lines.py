@@ -12,11 +12,12 @@ from minidalle.course.checking.observe import Observation, parameters
 from minidalle.exercises.exercise import Exercise, Plain
 
 WEIGHTS = {"signature": 0.5, RUNS: 0.0, "type": 1.0, "shape": 1.0, "dtype": 0.5, "device": 0.5, "values": 6.0,
-           "gradients": 6.0, "inputs kept": 1.0}  # fmt: skip
+           "gradients": 6.0, "detached": 2.0, "inputs kept": 1.0}  # fmt: skip
 """What a line earns, of those that apply. That it runs earns nothing by itself: a case that does not has no value.
-Gradients are looked at where they are half of the answer, and count as much as values."""
+Gradients are looked at where they are half of the answer, and count as much as values. Where there should be none,
+so that doing nothing is often right, they count less, as "detached"."""
 
-GRADIENTS = "gradients"
+GRADIENTS, DETACHED = "gradients", "detached"
 
 LAZY = {"generator", "map", "filter", "zip", "range", "dict_keys", "dict_values", "dict_items", "reversed", "enumerate"}
 
@@ -44,7 +45,8 @@ def judged_lines(
         lines += [_of_tensors(name, ran) for name in ("shape", "dtype", "device")]
     lines.append(_values(pairs, exercise.tolerance))
     if any(_gradients(other.result) is not None for other in true):
-        lines.append(_gradients_line(pairs, exercise.tolerance))
+        name = GRADIENTS if any(map(_has_graph, true)) else DETACHED
+        lines.append(Line(name, not (said := _gradients_said(pairs, exercise.tolerance)), said))
     if any(other.kept for other in true):
         lines.append(_kept(pairs, wanted))
     return tuple(lines)
@@ -110,15 +112,19 @@ def _type(ran: Pairs, allowed: Union) -> Line:
     own = union(kind for one, _ in ran for kind in one.kinds)
     if fits(own, allowed):
         return Line("type", True, kind_in_words(own) if own else "")
+    odd = [one.kinds for one, _ in ran if not fits(union(one.kinds), allowed)]
     if "None" in own and "None" not in allowed:
-        nothing = sum(any(kind["type"] == "None" for kind in one.kinds) for one, _ in ran)
+        nothing = sum(any(kind["type"] == "None" for kind in kinds) for kinds in odd)
         if len(own) == 1:
             return Line("type", False, f"returned None, expected {kind_in_words(allowed)}: is there a `return`?")
         return Line(
             "type", False, f"returned None in {nothing} of {_cases(len(ran))}: does every way end at a `return`?"
         )
-    words = f"expected {kind_in_words(allowed)}, got {kind_in_words(own)}"
-    return Line("type", False, words + _way_out(own, allowed))
+    own = union(kind for kinds in odd for kind in kinds)
+    share = f" in {len(odd)} of {_cases(len(ran))}" if len(odd) < len(ran) else ""
+    return Line(
+        "type", False, f"expected {kind_in_words(allowed)}, got {kind_in_words(own)}{share}{_way_out(own, allowed)}"
+    )
 
 
 def _way_out(own: Union, allowed: Union) -> str:
@@ -132,6 +138,8 @@ def _way_out(own: Union, allowed: Union) -> str:
         return ": `.item()` takes the number out"
     if wants == "Tensor" and has == "ndarray":
         return ": `torch.from_numpy(…)` makes a Tensor of it"
+    if wants == "Tensor" and has in ("int", "float"):
+        return ": a Tensor's own methods keep it one, as `.clamp` does; `.item()` and Python's `min` do not"
     return ": was it meant to be called?" if has in ("function", "method", "builtin_function_or_method") else ""
 
 
@@ -153,7 +161,7 @@ def _unlike(name: str, own: Sequence[Kind], true: Sequence[Kind]) -> tuple[str, 
 
 
 def _values(pairs: Pairs, tolerance: float) -> Line:
-    wrong = [(one, other) for one, other in pairs if not _same_values(one, other, tolerance)]
+    wrong = [(one, other) for one, other in pairs if not same_values(one, other, tolerance)]
     if not wrong:
         return Line("values", True, _cases(len(pairs)))
     said = f"right in {len(pairs) - len(wrong)} of {_cases(len(pairs))}"
@@ -163,7 +171,8 @@ def _values(pairs: Pairs, tolerance: float) -> Line:
     return Line("values", False, said)
 
 
-def _same_values(one: Observation, other: Observation, tolerance: float) -> bool:
+def same_values(one: Observation, other: Observation, tolerance: float) -> bool:
+    """Whether what one case returns is right, gradients aside."""
     if one.error or other.error:
         return _same_error(one, other)
     return same(_without_gradients(one.result), _without_gradients(other.result), tolerance)
@@ -177,14 +186,25 @@ def _gradients(result: Plain) -> Plain:
     return result.get(GRADIENTS) if isinstance(result, dict) else None
 
 
-def _gradients_line(pairs: Pairs, tolerance: float) -> Line:
-    if any(_has_graph(other) and not _has_graph(one) for one, other in pairs if not one.error):
-        return Line(GRADIENTS, False, "none: `detach`, `item` or `no_grad` cuts the result off from its inputs")
-    words = [
-        difference(_gradients(one.result), _gradients(other.result), tolerance) for one, other in pairs if not one.error
-    ]  # a case that does not run has a line of its own
-    first = next(filter(None, words), None)
-    return Line(GRADIENTS, first is None, first or "")
+def _gradients_said(pairs: Pairs, tolerance: float) -> str:
+    """What is wrong with the gradients, in words; "" where nothing is."""
+    ran = [(one, other) for one, other in pairs if not one.error]  # a case that does not run has a line of its own
+    if any(_has_graph(other) and not _has_graph(one) for one, other in ran):
+        return "none: `detach`, `item` or `no_grad` cuts the result off from its inputs"
+    for one, other in ran:
+        own, expected = _gradients(one.result), _gradients(other.result)
+        if words := difference(own, expected, tolerance):
+            return _none_said(own, expected) or words
+    return ""
+
+
+def _none_said(own: Plain, expected: Plain) -> str:
+    """Why there are no gradients, where a probe says so in place of numbers."""
+    if isinstance(own, dict) and isinstance(expected, dict):
+        return next(
+            (said for name, said in own.items() if isinstance(said, str) and type(expected[name]) is not str), ""
+        )
+    return ""
 
 
 def _has_graph(seen: Observation) -> bool:

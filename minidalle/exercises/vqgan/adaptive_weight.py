@@ -118,6 +118,11 @@ def averages_absolute_values(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 
     return (rec_grad.abs().mean() / (gan_grad.abs().mean() + 1e-4)).clamp(0, clamp).detach()
 
 
+def takes_the_largest_number(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
+    """The largest number is only one of many that pull. The norm has all of them in it: `.norm()`."""
+    return (rec_grad.abs().max() / (gan_grad.abs().max() + 1e-4)).clamp(0, clamp).detach()
+
+
 def takes_the_mean_of_the_gradient(rec_grad: Tensor, gan_grad: Tensor, clamp: float = 1e4) -> Tensor:
     """How strong a pull is, its mean does not say, as plus and minus cancel. Take the norm: `.norm()`."""
     return (rec_grad.mean() / (gan_grad.mean() + 1e-4)).clamp(0, clamp).detach()
@@ -194,6 +199,7 @@ EXERCISE = Exercise(
         adds_up_absolute_values,
         takes_the_root_of_the_mean,
         averages_absolute_values,
+        takes_the_largest_number,
         takes_the_mean_of_the_gradient,
         divides_number_by_number,
         returns_a_plain_number,

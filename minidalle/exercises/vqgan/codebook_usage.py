@@ -71,6 +71,11 @@ def counts_the_different_counts(counts: Tensor) -> tuple[int, float]:
     return len(counts[counts > 0].unique()), _entropy(counts).exp().item()
 
 
+def counts_the_different_counts_and_0(counts: Tensor) -> tuple[int, float]:
+    """`unique` of the tokens would be the codes in use; of the counts, it is how many different numbers these are."""
+    return len(counts.unique()), _entropy(counts).exp().item()
+
+
 def returns_the_entropy(counts: Tensor) -> tuple[int, float]:
     """Perplexity is e to the entropy: with it, four equal codes give 4, and not log 4."""
     return _used(counts), _entropy(counts).item()
@@ -120,6 +125,12 @@ def squares_the_shares(counts: Tensor) -> tuple[int, float]:
 def makes_shares_with_softmax(counts: Tensor) -> tuple[int, float]:
     """Counts are no logits: divide them by their sum."""
     return _used(counts), torch.special.entr(counts.double().softmax(dim=0)).sum().exp().item()
+
+
+def makes_shares_with_softmax_and_nan(counts: Tensor) -> tuple[int, float]:
+    """Counts are no logits: divide them by their sum. And 0 · log 0 is nan for PyTorch: `torch.xlogy` makes it 0."""
+    shares = counts.float().softmax(dim=0)
+    return _used(counts), torch.exp(-(shares * shares.log()).sum()).item()
 
 
 def averages_the_logarithms_of_shares(counts: Tensor) -> tuple[int, float]:
@@ -181,6 +192,7 @@ EXERCISE = Exercise(
         counts_the_codes_never_chosen,
         leaves_out_codes_chosen_once,
         counts_the_different_counts,
+        counts_the_different_counts_and_0,
         returns_the_entropy,
         forgets_the_minus,
         raises_2_to_the_entropy_in_nats,
@@ -191,6 +203,7 @@ EXERCISE = Exercise(
         divides_by_the_number_of_codes,
         squares_the_shares,
         makes_shares_with_softmax,
+        makes_shares_with_softmax_and_nan,
         averages_the_logarithms_of_shares,
     ),
     also_right=(

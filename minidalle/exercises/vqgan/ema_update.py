@@ -104,9 +104,26 @@ def divides_the_old_sums(
 def only_adds_epsilon(
     counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
 ) -> Moved:
-    """Smoothed counts still add up to N: after adding ε, divide by N + K ε and multiply by N."""
+    """Smoothed counts still add up to N: N · (n + ε) / (N + K ε)."""
     counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
     return counts, sums, sums / (counts + epsilon)[:, None]
+
+
+def takes_epsilon_as_a_minimum(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """ε is added to each count, however large that is: N · (n + ε) / (N + K ε)."""
+    counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
+    return counts, sums, sums / counts.clamp(min=epsilon)[:, None]
+
+
+def adds_epsilon_only_to_the_total(
+    counts: Tensor, sums: Tensor, batch_counts: Tensor, batch_sums: Tensor, decay: float, epsilon: float = 1e-5
+) -> Moved:
+    """A count of 0 stays 0, and 0 / 0 is nan: ε is added to each count, too, N · (n + ε) / (N + K ε)."""
+    counts, sums = _running(counts, batch_counts, decay), _running(sums, batch_sums, decay)
+    total = counts.sum()
+    return counts, sums, sums / (counts / (total + len(counts) * epsilon) * total)[:, None]
 
 
 def forgets_to_multiply_by_the_total(
@@ -232,13 +249,13 @@ HINTS = (
     "Two running means, one of the counts and one of the sums: each keeps a part of what it was and takes the rest "
     "from the batch. A code is the mean of the latents that chose it: their sum by their count.",
     "n = decay · n + (1 − decay) · n of the batch; the same for the sums m. With N = Σ n, each code is "
-    "m / ((n + ε) / (N + K ε) · N). n is [K] and m [K, D], so n has to become a column first.",
+    "m divided by N · (n + ε) / (N + K ε). n is [K] and m [K, D], so n has to become a column first.",
     """\
 def ema_update(counts, sums, batch_counts, batch_sums, decay, epsilon=1e-5):
     counts = ...
     sums = ...
     total = counts.sum()
-    smoothed = ... * total
+    smoothed = total * ...
     return counts, sums, sums / ...  # [K, D] by a column [K, 1]
 """,
 )
@@ -259,6 +276,8 @@ EXERCISE = Exercise(
         divides_by_the_old_counts,
         divides_the_old_sums,
         only_adds_epsilon,
+        takes_epsilon_as_a_minimum,
+        adds_epsilon_only_to_the_total,
         forgets_to_multiply_by_the_total,
         adds_epsilon_once_to_the_total,
         takes_the_width_for_the_number_of_codes,

@@ -96,6 +96,11 @@ def averages_all_logits_together(real: Tensor, fake: Tensor) -> Tensor:
     return torch.cat([F.relu(1 - real).flatten(), F.relu(1 + fake).flatten()]).mean()
 
 
+def adds_before_it_averages(real: Tensor, fake: Tensor) -> Tensor:
+    """There need not be as many fake logits as real ones: take the mean of each kind first, then add the two."""
+    return (F.relu(1 - real) + F.relu(1 + fake)).mean() / 2
+
+
 def adds_the_logits_up(real: Tensor, fake: Tensor) -> Tensor:
     """Take the mean over the logits, not the sum: else the loss grows with batch and picture."""
     return (F.relu(1 - real).sum() + F.relu(1 + fake).sum()) / 2
@@ -168,6 +173,7 @@ EXERCISE = Exercise(
         has_no_margin,
         averages_before_it_clips,
         averages_all_logits_together,
+        adds_before_it_averages,
         adds_the_logits_up,
         maximizes_instead,
         writes_the_loss_of_the_generator,

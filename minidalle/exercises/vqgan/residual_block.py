@@ -13,7 +13,11 @@ from minidalle.vqgan.blocks import convolve, normalize, residual_block
 
 
 def cases(seed: int) -> list[Case]:
-    """One number through convolutions of one number; then pixels, norms, a shortcut, and all of it."""
+    """One number through convolutions of one number; then pixels, norms, shortcuts.
+
+    No case has both norms and a shortcut, and only one channel goes through a shortcut: so norms that are mixed up,
+    and a shortcut that is forgotten, make wrong values and no crash.
+    """
     chance = generator(seed, "vqgan.residual_block")
 
     def around(middle: float, *shape: int) -> Tensor:
@@ -39,9 +43,10 @@ def cases(seed: int) -> list[Case]:
         {"weights": {"conv1": one(first), "conv2": one(second)}, "x": around(1.5, 1, 1, 1, 1), "groups": 1},
         {"weights": layers(1, 1, norms=False), "x": around(0, 1, 1, 2, 3) * 2, "groups": 1},
         {"weights": layers(2, 2, norms=True), "x": around(1, 1, 2, 3, 3) * 2, "groups": 1},
-        {"weights": layers(2, 3, norms=False), "x": around(0, 1, 2, 3, 2) * 2, "groups": 1},
+        {"weights": layers(1, 3, norms=False), "x": around(0, 1, 1, 3, 2) * 2, "groups": 1},
         {"weights": layers(4, 4, norms=True), "x": around(1, 2, 4, 4, 6) * 2, "groups": 2},
-        {"weights": layers(6, 8, norms=True), "x": around(-1, 3, 6, 4, 4) * 2, "groups": 2},
+        {"weights": layers(6, 6, norms=True), "x": around(-1, 3, 6, 4, 4) * 2, "groups": 3},
+        {"weights": layers(1, 4, norms=False), "x": around(-1, 3, 1, 4, 4) * 2, "groups": 2},
     ]
 
 
@@ -73,6 +78,27 @@ def activates_as_the_first_residual_networks_did(weights: Weights, x: Tensor, gr
     """There the SiLU came after the convolution and after the sum. Here it comes before each of the convolutions."""
     hidden = F.silu(convolve(weights["conv1"], normalize(weights, "norm1", x, groups)))
     hidden = convolve(weights["conv2"], normalize(weights, "norm2", hidden, groups))
+    return F.silu(_in(weights, x) + hidden)
+
+
+def activates_only_between_the_convolutions(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """A round is normalization, SiLU, convolution: there is a SiLU right before each of the two convolutions."""
+    hidden = F.silu(convolve(weights["conv1"], normalize(weights, "norm1", x, groups)))
+    return _in(weights, x) + convolve(weights["conv2"], normalize(weights, "norm2", hidden, groups))
+
+
+def convolves_first(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """A round is normalization, SiLU, convolution, in this order. Yours begins with the convolution."""
+    hidden = F.silu(normalize(weights, "norm1", convolve(weights["conv1"], x), groups))
+    hidden = F.silu(normalize(weights, "norm2", convolve(weights["conv2"], hidden), groups))
+    return _in(weights, x) + hidden
+
+
+def is_the_block_of_the_first_residual_networks(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """There: convolution, normalization, activation, and the last one after the sum. Here a round ends with the
+    convolution."""
+    hidden = F.silu(normalize(weights, "norm1", convolve(weights["conv1"], x), groups))
+    hidden = normalize(weights, "norm2", convolve(weights["conv2"], hidden), groups)
     return F.silu(_in(weights, x) + hidden)
 
 
@@ -117,6 +143,17 @@ def normalizes_only_once(weights: Weights, x: Tensor, groups: int = 32) -> Tenso
     return _in(weights, x) + convolve(weights["conv2"], F.silu(hidden))
 
 
+def normalizes_twice_by_norm1(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """The second round has weights of its own: norm2 and conv2."""
+    both = {**weights, "norm2": weights["norm1"]} if "norm1" in weights else weights
+    return _in(weights, x) + _rounds(both, x, groups)
+
+
+def convolves_twice_by_conv1(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """The second round has weights of its own: norm2 and conv2."""
+    return _in(weights, x) + _rounds({**weights, "conv2": weights["conv1"]}, x, groups)
+
+
 def activates_only_once(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """Each of the two rounds has a SiLU before its convolution. Yours has it in the first round only."""
     hidden = _round(weights, 1, x, groups)
@@ -145,6 +182,11 @@ def normalizes_all_channels_together(weights: Weights, x: Tensor, groups: int = 
 def forgets_the_shortcut(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
     """Where the block changes the channels, x has too few to be added. Then send it through nin_shortcut first."""
     return x + _rounds(weights, x, groups)
+
+
+def adds_x_beside_the_shortcut(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
+    """nin_shortcut(x) takes the place of x, where there is one: only one of the two is added."""
+    return _in(weights, x) + _rounds(weights, x, groups) + (x if "nin_shortcut" in weights else 0)
 
 
 def by_the_functions_of_torch(weights: Weights, x: Tensor, groups: int = 32) -> Tensor:
@@ -204,6 +246,9 @@ EXERCISE = Exercise(
         adds_nothing_at_the_end,
         activates_after_the_convolution,
         activates_as_the_first_residual_networks_did,
+        activates_only_between_the_convolutions,
+        convolves_first,
+        is_the_block_of_the_first_residual_networks,
         activates_before_it_normalizes,
         activates_the_sum,
         adds_what_was_normalized,
@@ -211,11 +256,14 @@ EXERCISE = Exercise(
         stops_after_one_round,
         leaves_out_the_normalization,
         normalizes_only_once,
+        normalizes_twice_by_norm1,
+        convolves_twice_by_conv1,
         activates_only_once,
         takes_the_sigmoid,
         takes_relu,
         normalizes_all_channels_together,
         forgets_the_shortcut,
+        adds_x_beside_the_shortcut,
     ),
     also_right=(by_the_functions_of_torch, keeps_what_came_in_first, multiplies_by_the_shortcut),
     hints=HINTS,

@@ -14,9 +14,9 @@ COUNTS = (
     ([0.25], 3),
     ([4, 0.25], 3),
     ([0.5, 4, 0, 1], 5),
-    ([0.5, 3, 0.25], 1),
+    ([0.5, 0.25, 3, 0], 2),
     ([1, 0, 6, 0.5, 4, 0.25], 9),
-    ([0.5, 3, 0.25, 0, 4, 0], 2),
+    ([0.5, 0.25, 3, 0, 4, 0], 2),
     ([9, 4, 3, 6], 2),
 )
 """How often codes were chosen, in units of the threshold, and how many candidates there are."""
@@ -26,7 +26,9 @@ def cases(seed: int) -> list[Case]:
     """One dead code; several; one exactly at the threshold; more than there are candidates; none; any."""
     chance = generator(seed, "vqgan.restart_dead_codes")
     any_counts = torch.randint(0, 8, (7,), generator=chance) / 4
-    return [_case(torch.tensor(counts), many, chance) for counts, many in (*COUNTS, (any_counts.tolist(), 4))]
+    return [
+        _case(torch.tensor(counts), many, chance) for counts, many in (*COUNTS, (any_counts.tolist(), len(any_counts)))
+    ]
 
 
 def _case(counts: Tensor, many: int, chance: torch.Generator) -> Case:
@@ -102,10 +104,16 @@ def numbers_all_codes_and_not_the_dead_ones(
     codebook: Tensor, counts: Tensor, candidates: Tensor, threshold: float, order: Tensor
 ) -> Restarted:
     """The first dead code gets candidates[order[0]], wherever in the codebook it is: count dead codes only."""
+    dead = torch.where(counts < threshold)[0][: len(candidates)]
+    return _restarted(codebook, dead, candidates[order[dead]])
+
+
+def restarts_more_codes_than_there_are_candidates(
+    codebook: Tensor, counts: Tensor, candidates: Tensor, threshold: float, order: Tensor
+) -> Restarted:
+    """M candidates are enough for M codes: take only the first M of the dead ones, and let the rest stay."""
     moved, mask = codebook.clone(), counts < threshold
-    for k in range(len(codebook)):
-        if mask[k]:
-            moved[k] = candidates[order[k]]
+    moved[mask] = candidates[torch.stack([order[i] for i in range(int(mask.sum()))])] if mask.any() else moved[mask]
     return moved, mask
 
 
@@ -222,6 +230,7 @@ EXERCISE = Exercise(
         ignores_the_order,
         gives_all_dead_codes_the_same_candidate,
         numbers_all_codes_and_not_the_dead_ones,
+        restarts_more_codes_than_there_are_candidates,
         says_that_all_dead_codes_were_restarted,
         uses_candidates_twice,
         restarts_none_if_candidates_are_too_few,

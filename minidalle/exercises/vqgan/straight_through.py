@@ -70,6 +70,16 @@ def adds_the_codes_to_the_latents(latents: Tensor, quantized: Tensor) -> Tensor:
     return latents + quantized.detach()
 
 
+def goes_only_half_way(latents: Tensor, quantized: Tensor) -> Tensor:
+    """The gradient is right, the value lies between the two: add the whole difference to the latents."""
+    return latents + 0.5 * (quantized - latents).detach()
+
+
+def averages_the_two(latents: Tensor, quantized: Tensor) -> Tensor:
+    """There is nothing to share: all of the value is that of `quantized`, all of the gradient goes to `latents`."""
+    return (latents + quantized) / 2
+
+
 def writes_the_codes_over_the_latents(latents: Tensor, quantized: Tensor) -> Tensor:
     """The latents are still needed for the commitment loss: make a new tensor, and leave `.data` alone."""
     latents.data = quantized.data.clone()
@@ -131,6 +141,8 @@ EXERCISE = Exercise(
         swaps_the_roles,
         turns_the_difference_around,
         adds_the_codes_to_the_latents,
+        goes_only_half_way,
+        averages_the_two,
         writes_the_codes_over_the_latents,
     ),
     also_right=(adds_a_zero_with_a_gradient, takes_the_difference_without_a_graph, writes_its_own_way_back),

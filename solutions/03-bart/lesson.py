@@ -191,7 +191,7 @@ def words_right(bart, n=10**6, size=500):
 # words: a third, nine tenths, all? It takes about ten seconds.
 
 # %%
-word_list = ["apple", "firefighter"[:10], "noto", "rainbow", "levels", "umbrella"]
+word_list = ["apple", "astronaut", "noto", "rainbow", "levels", "umbrella"]
 spelled = torch.tensor([[LETTERS.index(letter) for letter in word.ljust(LONGEST, "a")] for word in word_list])
 english = reversed_words(spelled, torch.tensor([[len(word)] for word in word_list]))
 
@@ -407,6 +407,8 @@ with use(mine(globals())):
     print(
         f"keys and values in another order: differs by {(mixed - attention.attend(query, key, value)).abs().max():.7f}"
     )
+for name, values in largest.items():
+    print(f"largest share, {name}:", ", ".join(f"{v:.2f} at d = {d}" for d, v in zip(widths, values, strict=True)))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
 for (name, values), mark, color in zip(largest.items(), ("o-", "s--"), (BLUE, ORANGE), strict=True):
     left.plot(widths, values, mark, color=color, label=name)
@@ -709,6 +711,8 @@ for name, part in parts.items():
     print(f"{name:17} {sum(weights.numel() for weights in part.parameters()):13,}")
 
 # %% [markdown]
+# 438 million. The decoder's layers have a third more than the encoder's, for each of them attends twice.
+#
 # ## 3.8 Loss and schedule
 #
 # The loss asks one question at each position: which chance did the model give to the token that came? Its surprise,
@@ -1401,7 +1405,7 @@ plt.show()
 #
 # ## 3.13 What goes wrong in real life
 #
-# **Improvements that do not travel.** Narang and others put some forty published changes to the transformer into one
+# **Improvements that do not travel.** Narang and others put many published changes to the transformer into one
 # code base, and trained all of them alike: most brought nothing. Gated layers were among those that did. A table of three seeds, as
 # above, is the least that one should ask for.
 #

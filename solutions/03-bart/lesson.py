@@ -254,9 +254,9 @@ with use(mine(globals())):
         print(f"{name:12} loss {unshifted[name][-1]:.3f}, words right {words_right(model):.0%}, writes {rows[:3]}")
 
 # %% [markdown]
-# Without the shift the loss is at once 40 times lower, and not one word is right. The decoder sees the very token that
-# it should predict, and copies it. When it has to write, there is nothing to copy. **A loss that is too good, too
-# soon, is an alarm.**
+# After 120 steps the loss without the shift is forty times lower, and not one word is right. The decoder sees the very
+# token that it should predict, and copies it. When it has to write, there is nothing to copy. **A loss that is too
+# good, too soon, is an alarm.**
 #
 # ## 3.3 Who may look where
 #
@@ -341,11 +341,11 @@ print(
 
 # %% [markdown]
 # *The figure in words: on the left a square of 64 × 64, dark above the diagonal and bright on and below it, brightest
-# near the diagonal and in stripes eight apart. On the right two rows of cells: the upper is bright up to its last real
-# token and dark after it, the lower is bright throughout.*
+# on the diagonal and along a second line eight below it. On the right two rows of cells: the upper is bright up to its
+# last real token and dark after it, the lower is bright throughout.*
 #
 # From the future: exactly nothing. And with its mask the caption means the same in company as alone (up to the sixth
-# decimal, which is rounding); without the mask its vectors differ by more than 2. The stripes are the picture: eight
+# decimal, which is rounding); without the mask its vectors differ by more than 2. The second line is the picture: eight
 # tokens earlier is the cell above.
 #
 # ## 3.4 Attention
@@ -424,9 +424,9 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: on the left, without the root the largest share climbs from «LA» at width 4 to «LB» at 1,024;
-# with it, it stays near «LC». On the right, the shares of twelve keys: at temperature 0.2 one key takes almost all, at 5
-# all are nearly equal.*
+# *The figure in words: on the left, without the root the largest share climbs from 0.29 at width 4 to 0.95 at 1,024;
+# with it, it stays at 0.11 or 0.12. On the right, the shares of twelve keys: at temperature 0.2 four keys share
+# everything and one of them has 0.4, at 5 all have about a twelfth.*
 #
 # And the printed line: **attention does not see order.** Keys and values may be shuffled together, and the result is
 # the same. Whatever a BART knows of order comes from the vectors that are added to its tokens for their *positions*.
@@ -513,7 +513,7 @@ with use(mine(globals())):
     plain = layers.gelu_feed_forward({"up": {"weight": both}, "down": narrow}, plane)
     weights = {"gate": {"weight": first}, "up": {"weight": second}, "down": narrow}
     gated = layers.glu_feed_forward(weights, plane)
-figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.4), sharey=True, layout="constrained")
 for axis, values, title in ((axes[0], plain, "plain: GELU(a + b)"), (axes[1], gated, "gated: GELU(a) · b")):
     image = axis.contourf(side, side, values[..., 0], levels=np.linspace(-9, 9, 19), cmap="PuOr")
     axis.set(title=title, xlabel="feature a")
@@ -617,13 +617,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: three squares of letters to be written against letters looked at. In each there is a bright
-# trail from the upper right to the lower left, most of all at the ends of the word, but it is broken, and the two
-# heads share the work: where one is dark, the other is often bright.*
+# *The figure in words: three squares, letters to be written against letters looked at. In each a bright trail runs
+# from the upper right to the lower left: for the first letter to be written at the last of the word, and so on. Head 1
+# of `rainbow` has it sharp, head 0 with some blur; in `apple` one `p` is found at the `a` beside it.*
 #
-# The trail runs against the diagonal: the last letter first. But it is blurred, and some letters are found a place or
-# two beside. The shares need not be clean for the model to be right: heads, the encoder's own mixing and the
-# feed-forward layer are there, too. Keep this in mind for section 3.11.
+# The trail runs against the diagonal: the last letter first. So *this* map shows how the task is solved. And still it
+# is not the whole story: where head 0 of `apple` looks at the wrong letter, the word comes out right all the same, for
+# there is another head, and the encoder has mixed neighbors before. Keep this in mind for section 3.11.
 #
 # ## 3.7 Is it right? Ask somebody else's BART
 #

@@ -71,6 +71,7 @@ from minidalle.bart import Bart, BartConfig, attention, layers, sequences
 from minidalle.course import mine, use
 from minidalle.data import emoji_pictures
 from minidalle.data.batches import batch_rows
+from minidalle.data.pixels import to_floats
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.bootstrap import estimate
 from minidalle.evaluation.drawing import draw_many
@@ -179,8 +180,8 @@ def write(bart, text, text_mask):
     return written
 
 
-def words_right(bart, n=10**6, size=500):
-    """The share of 500 unseen random words that are written backwards without a mistake."""
+def words_right(bart, n=10**6, size=250):
+    """The share of 250 unseen random words that are written backwards without a mistake."""
     text, text_mask, target, target_mask = random_words(n, size)
     return ((write(bart, text, text_mask) == target) | ~target_mask).all(dim=1).float().mean().item()
 
@@ -309,7 +310,7 @@ print(((apart >= 0) & (apart < 2)).int())  # who is there when guest i arrives
 # %%
 with use(mine(globals())), torch.no_grad():
     row = int(emoji.rows("dev")[0])
-    picture = pipeline.vqgan.encode(torch.from_numpy(emoji.pictures[[row]]).permute(0, 3, 1, 2) / 255)
+    picture = pipeline.vqgan.encode(to_floats(emoji.pictures[[row]]))
     text, text_mask = pipeline.encode_text([emoji.captions[row]])
     memory = shipped.encode(text, text_mask).expand(65, -1, -1)
     inputs = sequences.shift_right(picture, shipped.config.start_token).repeat(65, 1)
@@ -823,7 +824,7 @@ with use(mine(globals())):
     train_rows, dev_rows = emoji.rows("train"), emoji.rows("dev")
     tokenizer = Tokenizer.train([emoji.captions[row] for row in train_rows], TokenizerConfig(1024, text_length=32))
     encoders = tokenizer.encode_batch, pipeline.vqgan.encode
-    tokens = tokenize(emoji.captions, emoji.pictures, *encoders, torch.device("cpu"))
+    tokens = tokenize(emoji.captions, emoji.pictures, *encoders, torch.device("cpu"), batch_size=64)
     text, text_mask = pipeline.encode_text(emoji.captions)
 shipped_tokens = replace(tokens, text=text, text_mask=text_mask)  # the shipped BART has a vocabulary of its own
 print(f"{len(tokens.image):,} rows of {tokens.image.shape[1]} image tokens")
@@ -970,7 +971,7 @@ def picture_batch(n, size=64):
     )
 
 
-steps = 60 if QUICK else 500
+steps = 40 if QUICK else 500
 torch.manual_seed(0)
 yours = Bart(SMALL)
 with use(mine(globals())):
@@ -1339,9 +1340,8 @@ def always_the_same(n):
 
 
 with use(mine(globals())):
-    sick = {"1": unshifted["not shifted"]}
+    sick = {"healthy": unshifted["shifted"], "1": unshifted["not shifted"]}
     for name, batches, options in [
-        ("healthy", random_words, {}),
         ("2", random_words, {"masked": False}),
         ("3", mixed_up, {}),
         ("5", always_the_same, {}),

@@ -17,14 +17,18 @@ NextLogits = Callable[[Tensor], Tensor]
 
 
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Sharpen (below 1) or flatten (above 1) what softmax makes of logits.
+    """Sharpen (below 1) or flatten (above 1) what softmax makes of logits: divide by the temperature.
+
+    [1.0, 3.0, 2.0], 2.0 → [0.5, 1.5, 1.0]. Nothing can be divided by 0: close to it, all probability goes
+    to the largest logit, and at 0 to the first of equals: [1.0, 3.0, 2.0], 0 → [−inf, 0.0, −inf].
 
     Args:
-        logits: [..., K].
-        temperature: 0 or more. 0 is the limit: all probability to the largest logit, the first of equals.
+        logits: [..., K]: any number of dimensions, the last of them K; −inf where a token is ruled out.
+        temperature: 0 or more.
 
     Returns:
-        [..., K]; −inf where the probability is 0.
+        Logits [..., K]; at temperature 0, each row's largest is 0 and all others are −inf. Source:
+        Holtzman et al. 2020, section 3.3.
     """
     if temperature > 0:
         return logits / temperature
@@ -33,28 +37,36 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
 
 
 def top_k_filter(logits: Tensor, k: int) -> Tensor:
-    """Rule out all but the k largest logits; those equal to the k-th stay too.
+    """Rule out all but the k largest logits of each row; those equal to the k-th stay, too.
+
+    [1.0, 4.0, 0.0, 3.0], 2 → [−inf, 4.0, −inf, 3.0]; [2.0, 1.0, 2.0], 1 → [2.0, −inf, 2.0].
 
     Args:
         logits: [..., K].
         k: 1 or more; K or more keeps all.
 
     Returns:
-        [..., K]; −inf where ruled out. Source: Fan et al. 2018, section 5.4.
+        Logits [..., K], in their order: −inf where ruled out, else as they were. Source: Fan et al. 2018,
+        section 5.4.
     """
     smallest = logits.topk(min(k, logits.shape[-1])).values[..., -1:]
     return logits.masked_fill(logits < smallest, float("-inf"))
 
 
 def top_p_filter(logits: Tensor, p: float) -> Tensor:
-    """Rule out all but the fewest most likely tokens that together have probability p; one always stays.
+    """Rule out all but the fewest most likely tokens of each row that have probability p together.
+
+    [−1.6, −0.7, −1.2], with probabilities of about [0.2, 0.5, 0.3]: 0.6 → [−inf, −0.7, −1.2], as 0.5 is
+    too little and 0.8 enough; 0.4 → [−inf, −0.7, −inf]; with 0.9 all stay. Of equals, the first comes
+    first.
 
     Args:
-        logits: [..., K].
-        p: above 0, at most 1; 1 keeps all.
+        logits: [..., K], not normalized; −inf where a token is ruled out already.
+        p: above 0, so at least one token stays; at most 1, which keeps all, however unlikely.
 
     Returns:
-        [..., K]; −inf where ruled out. Source: Holtzman et al. 2020, section 3.1.
+        Logits [..., K], in their order: −inf where ruled out, else as they were. Source: Holtzman et al.
+        2020, section 3.1.
     """
     if p >= 1:
         return logits
@@ -66,31 +78,38 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance (super-conditioning): start without the caption, and go its way, or beyond.
+    """Classifier-free guidance (super-conditioning): start without the caption, go its way and beyond.
+
+    [2.0, 0.0], [1.0, 1.0], 3.0 → [4.0, −2.0].
 
     Args:
-        conditional: logits given the caption [..., K].
-        unconditional: logits given the empty caption [..., K].
+        conditional: c, logits given the caption [..., K].
+        unconditional: u, logits given the empty caption [..., K].
         scale: 0 = without the caption, 1 = with it, above 1 = beyond.
 
     Returns:
-        [..., K]: u + scale · (c − u). Source: Ho and Salimans 2022, section 3.2.
+        Logits [..., K]: u + scale · (c − u). Source: Ho and Salimans 2022, section 3.2; w there is
+        scale − 1.
     """
     return unconditional + scale * (conditional - unconditional)
 
 
 def decode_step(logits: Tensor, noise: Tensor, config: SamplingConfig) -> Tensor:
-    """Draw one token of each picture: temperature, filters, then the largest of logits + Gumbel noise.
+    """Draw one token of each picture: temperature, top-k, top-p, then the largest of logits + noise.
+
+    [[1.0, 2.0, 9.0]], [[0.5, 0.0]], SamplingConfig(temperature=4.0) → [0]: without the third, which is no
+    token, the logits are [0.25, 0.5], and with noise [0.75, 0.5].
 
     Args:
-        logits: [B, K or more]; what comes after the codebook's K ids is never drawn.
-        noise: [B, K], see `picture_noise`.
-        config: temperature, top-k and top-p.
+        logits: [B, K or more]; what comes after the codebook's K ids is dropped first, and never drawn.
+        noise: [B, K], Gumbel noise, see `picture_noise`: with it, the largest is a draw from the softmax.
+        config: temperature, top_k (None keeps all) and top_p. Its guidance is in the logits already.
 
     Returns:
-        long [B], each from 0 to K − 1.
+        Tokens, long [B], each from 0 to K − 1. Source: Maddison et al. 2014, section 2.
     """
-    logits = apply_temperature(logits[:, : noise.shape[1]].float(), config.temperature)
+    logits = logits[:, : noise.shape[1]].float()  # half precision would be too coarse to divide
+    logits = apply_temperature(logits, config.temperature)
     if config.top_k is not None:
         logits = top_k_filter(logits, config.top_k)
     logits = top_p_filter(logits, config.top_p)
@@ -100,14 +119,18 @@ def decode_step(logits: Tensor, noise: Tensor, config: SamplingConfig) -> Tensor
 def generate_tokens(next_logits: NextLogits, noise: Tensor, config: SamplingConfig) -> Tensor:
     """Draw whole pictures, token after token, each given those before it.
 
+    If `next_logits` says [[0.0, 1.0]] to no tokens [[]] and [[5.0, 0.0]] to [[1]]: next_logits, zeros
+    [1, 2, 2], SamplingConfig() → [[1, 0]].
+
     Args:
-        next_logits: the model (with guidance in it, if any): tokens so far, long [B, t] → [B, K or more].
-            It is called once for each t from 0 to N − 1, in order, so it may keep a cache.
-        noise: [B, N, K], see `picture_noise`.
-        config: temperature, top-k and top-p.
+        next_logits: the model (with guidance in it, if any): tokens so far, long [B, t] → logits of the
+            next one [B, K or more]. Call it once for each t from 0 to N − 1, in order, as it may keep a
+            cache.
+        noise: [B, N, K], for each token of each picture its own; see `picture_noise`.
+        config: temperature, top_k and top_p.
 
     Returns:
-        long [B, N], each from 0 to K − 1.
+        Tokens, long [B, N], each from 0 to K − 1.
     """
     pictures, length, _ = noise.shape
     tokens = torch.zeros(pictures, length, dtype=torch.long, device=noise.device)

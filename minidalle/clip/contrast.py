@@ -9,17 +9,21 @@ from minidalle.runtime import generator
 
 
 def clip_loss(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float) -> Tensor:
-    """How badly pictures find their own captions in the batch, and captions their own pictures: symmetric InfoNCE.
+    """How badly pictures find their own captions in a batch, and captions their own pictures.
 
-    All others of the batch count as wrong, also where two rows have the same caption, as in the published loss.
+    A picture's vector · a caption's vector is the cosine of the two, as both have length 1. `scale` times
+    that are logits: each picture's over all captions, and each caption's over all pictures. The loss is
+    the mean of both cross-entropies (symmetric InfoNCE): [[1.0, 0.0], [0.0, 1.0]], the same once more,
+    2.0 → ln(1 + e⁻²) = 0.127. All others of the batch count as wrong, also where two rows have the same
+    caption.
 
     Args:
-        image_vectors: [B, E], of length 1; row i belongs to row i of the captions.
-        text_vectors: [B, E], of length 1.
-        scale: what cosines are multiplied by before the softmax, the inverse of its temperature.
+        image_vectors: [B, E], of length 1.
+        text_vectors: [B, E], of length 1; row i is the caption of picture i.
+        scale: what cosines are multiplied by, the inverse of a temperature; it is learned, too.
 
     Returns:
-        scalar, in nats; ln B for a model that cannot tell. Source: Radford et al. 2021, figure 3.
+        A scalar, in nats; ln B for a model that cannot tell. Source: Radford et al. 2021, figure 3.
     """
     logits = scale * image_vectors @ text_vectors.T
     own = torch.arange(len(logits), device=logits.device)
@@ -29,12 +33,15 @@ def clip_loss(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float
 def rerank(similarity: Tensor, keep: int) -> Tensor:
     """The candidates that fit best, best first; of equals, the earlier one first.
 
+    [[0.1, 0.9, 0.5], [0.7, 0.2, 0.7]], 2 → [[1, 2], [0, 2]].
+
     Args:
-        similarity: [B, C], how well each of C candidates fits.
+        similarity: [B, C], a row for each of B captions: how well each of C candidates fits it.
         keep: how many to keep, from 1 to C.
 
     Returns:
-        long [B, keep], their indices. Source: Ramesh et al. 2021, section 2.6.
+        Their places in the row, long [B, keep], each from 0 to C − 1. Source: Ramesh et al. 2021, section
+        2.6.
     """
     candidates = similarity.shape[1]
     require(1 <= keep <= candidates, "keep", keep, f"from 1 to {candidates}, the candidates")

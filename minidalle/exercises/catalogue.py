@@ -3,6 +3,16 @@
 from minidalle.exercises.bart import attend, causal_mask, padding_mask, shift_right, split_heads
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
+from minidalle.exercises.generation import (
+    apply_temperature,
+    clip_loss,
+    decode_step,
+    generate_tokens,
+    guide,
+    rerank,
+    top_k_filter,
+    top_p_filter,
+)
 from minidalle.exercises.tokenization import (
     build_vocab,
     count_pairs,
@@ -58,5 +68,13 @@ EXERCISES: dict[str, Exercise] = {
         padding_mask.EXERCISE,
         split_heads.EXERCISE,
         attend.EXERCISE,
+        apply_temperature.EXERCISE,
+        top_k_filter.EXERCISE,
+        top_p_filter.EXERCISE,
+        guide.EXERCISE,
+        decode_step.EXERCISE,
+        generate_tokens.EXERCISE,
+        clip_loss.EXERCISE,
+        rerank.EXERCISE,
     )
 }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart
+from minidalle.clip import Clip, Judge, draw_best
 from minidalle.data import CaptionedPictures
 from minidalle.data.build_emoji import mark_duplicates
 from minidalle.data.tokens import tokenize
@@ -16,8 +17,10 @@ from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
+from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training.bart import BartStage
+from minidalle.training.clip import ClipStage
 from minidalle.training.distributed import Ranks
 from minidalle.training.vqgan import VQGANStage
 from minidalle.vqgan import VQGAN
@@ -74,6 +77,31 @@ def bart_step() -> dict[str, float]:
     return BartStage(config, codec.bart, data, tokens, codec, 0, Ranks()).step(0)
 
 
+CAPTIONS, SEEDS, SAMPLING = ["aba", "b"], [0, 1], SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
+
+
+def drawing() -> TextToImage:
+    """Small parts with random weights, whose codes can be told apart in a picture."""
+    torch.manual_seed(0)
+    pipeline = TextToImage(TOKENIZER, VQGAN(TINY.vqgan), Bart(TINY.bart))
+    with torch.no_grad():
+        pipeline.vqgan.quantize.codebook.mul_(100)
+    return pipeline
+
+
+def judge() -> Judge:
+    torch.manual_seed(0)
+    assert TINY.reranker
+    return Judge(TOKENIZER, Clip(TINY.reranker.clip))
+
+
+def clip_step() -> dict[str, float]:
+    assert TINY.reranker
+    config = replace(TINY.reranker.training, batch_size=8, warmup=0, precision="fp32")
+    data = CaptionedPictures(["aba", "b", "ab"] * 3, PICTURES, np.array(["train"] * 9))
+    return ClipStage(config, judge(), data, 0, Ranks()).step(0)
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -86,6 +114,9 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "Bart.forward": lambda: bart()(*TOKENIZER.encode_batch(["aba", "a"]), torch.arange(32).view(2, 16)).detach(),
     "BartStage.step": bart_step,
     "reconstruction_loss": lambda: reconstruction_loss(PIXELS, PIXELS.flip(0), LossWeights()),
+    "TextToImage.draw": lambda: drawing().draw(CAPTIONS, SEEDS, SAMPLING),
+    "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
+    "ClipStage.step": clip_step,
 }
 
 

@@ -1,0 +1,1 @@
+"""Lesson 04: logits → image tokens, and which drawing to keep."""

@@ -6,15 +6,16 @@
 # %% [markdown]
 # A caption is a row of numbers since lesson 01, and a picture is one since lesson 02. What is left is to write the
 # second row when the first is given. A program that translates English into German does just that, and so DALL·E mini
-# took one: **BART**, an encoder that reads and a decoder that writes, one token after another. In this lesson you write
-# its parts, check them against somebody else's BART to five decimals, and train one on captions and pictures.
+# took one: **BART**, an encoder that reads and a decoder that writes, one token after another. In this lesson you
+# write its parts, check them against somebody else's BART to five decimals, and train one on captions and pictures.
 #
 # ![Four boxes in a row: caption, text tokens, image tokens, picture. Between text tokens and image tokens stands a highlighted box, BART: it is this lesson. The tokenizer was lesson 01 and the VQGAN lesson 02; lesson 04 draws the tokens.](pipeline.svg)
 #
 # **You will be able to**
 #
 # - say what an encoder-decoder learns, on any two rows of tokens, and why its input is shifted;
-# - write attention with its masks, the layers around it, the loss and the schedule, and find the usual mistakes in them;
+# - write attention with its masks, the layers around it, the loss and the schedule, and find the usual mistakes in
+#   them;
 # - read nats per token: beside which baselines, on which split, and what shows that captions are read at all;
 # - say which of DALL·E mini's changes to BART matter in a fair comparison, and what attention maps do not tell.
 #
@@ -22,9 +23,9 @@
 # optimizer does. Four to five hours; each section can be done on another day. After a restart of the kernel let the
 # cells above run again (*Run All Above Selected Cell*), which takes a few minutes at most.
 #
-# **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and nothing
-# has to be finished before you go on. The trainings are real, small, and done once with one seed: your numbers may
-# differ a little from those in the text.
+# **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and
+# nothing has to be finished before you go on. The trainings are real, small, and done once with one seed: your numbers
+# may differ a little from those in the text.
 #
 # **Do you remember?** Answer first, then unfold.
 #
@@ -41,8 +42,8 @@
 # </details>
 # <details><summary>Lesson 02: what does perplexity say?</summary>
 #
-# How many equally frequent codes would be as hard to guess. It is e to the entropy in nats, and nats are what this lesson
-# counts in.
+# How many equally frequent codes would be as hard to guess. It is e to the entropy in nats, and nats are what this
+# lesson counts in.
 #
 # </details>
 # <details><summary>Lesson 00: which splits may only report, and why does <code>dev</code> not?</summary>
@@ -100,9 +101,9 @@ print(f"the shipped BART: {sum(weights.numel() for weights in shipped.parameters
 # vectors and the letters that it has written so far, it gives a number to each of the 26 letters and to the stop sign,
 # its **logits**, and the largest is the likeliest next one. It learns from pairs of a word and what should come out.
 #
-# Letters are the numbers 0 to 25. 26 is the stop sign, written `.` here, and 27 fills up short words on the one side and
-# begins the row on the other. (The functions below only make such rows; they need not be read.) Training words are random letters, so that nothing can be learned by heart; afterwards
-# it must reverse English words.
+# Letters are the numbers 0 to 25. 26 is the stop sign, written `.` here, and 27 fills up short words on the one side
+# and begins the row on the other. (The functions below only make such rows; they need not be read.) Training words are
+# random letters, so that nothing can be learned by heart; afterwards it must reverse English words.
 
 # %%
 LETTERS, STOP, START, LONGEST = "abcdefghijklmnopqrstuvwxyz", 26, 27, 10
@@ -187,9 +188,9 @@ def words_right(bart, n=10**6, size=250):
 
 
 # %% [markdown]
-# **Predict.** A model that knows nothing gives all 28 numbers the same chance. How many nats is its loss? (A **nat** is
-# the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 300 steps of 64
-# words: a third, nine tenths, all? It takes about ten seconds.
+# **Predict.** A model that knows nothing gives all 28 numbers the same chance. How many nats is its loss? (A **nat**
+# is the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 300 steps of
+# 64 words: a third, nine tenths, all? It takes about ten seconds.
 
 # %%
 word_list = ["apple", "astronaut", "noto", "rainbow", "levels", "umbrella"]
@@ -210,18 +211,18 @@ with use(mine(globals())):  # in this block your functions stand in for the pack
 # The loss starts near ln 28 = 3.33 and falls to almost nothing; nearly all of 250 words that it never saw come out
 # right, and none did before. `levels` is written like any other word, though training never saw a word of English.
 #
-# Nothing in this knows about letters or about order: the model found out from examples that the last letter comes first.
-# In section 3.6 you will see how. Caption and picture are the same task with other numbers: 4,096 kinds of text tokens
-# and 512 kinds of image tokens, 64 of them in a row.
+# Nothing in this knows about letters or about order: the model found out from examples that the last letter comes
+# first. In section 3.6 you will see how. Caption and picture are the same task with other numbers: 4,096 kinds of text
+# tokens and 512 kinds of image tokens, 64 of them in a row.
 #
 # ## 3.2 One to the right
 #
 # To *write*, the decoder needs the tokens before the next one. In training they are all known, so all positions are
-# learned at once: at each position the input is **the token before it**, and the target is the token itself. This is called
-# *teacher forcing*: even after a wrong guess the next input is what would have been right.
+# learned at once: at each position the input is **the token before it**, and the target is the token itself. This is
+# called *teacher forcing*: even after a wrong guess the next input is what would have been right.
 #
-# So the decoder's input is the target, moved to the right by one. The last token drops out, for nothing comes after it,
-# and in front there is room for one token that says "begin": the **start token**, an id that no picture has.
+# So the decoder's input is the target, moved to the right by one. The last token drops out, for nothing comes after
+# it, and in front there is room for one token that says "begin": the **start token**, an id that no picture has.
 #
 # Worked, on a neighboring problem: the change of a price from day to day, where the day before the first is known.
 
@@ -286,8 +287,8 @@ print(((apart >= 0) & (apart < 2)).int())  # who is there when guest i arrives
 # %% exercise: bart.causal_mask
 
 # %% [markdown]
-# A mask of captions is `[B, T]`. The table of who looks at whom will be `[B, h, N, T]`: for each of h *heads*, each of N
-# who look, each of T who are looked at. To **broadcast** over it, a mask needs as many dimensions, of size 1 where
+# A mask of captions is `[B, T]`. The table of who looks at whom will be `[B, h, N, T]`: for each of h *heads*, each of
+# N who look, each of T who are looked at. To **broadcast** over it, a mask needs as many dimensions, of size 1 where
 # it says the same for all.
 #
 # **Predict.** In which of the four places do the T of the mask belong, and what goes wrong if they are in the one
@@ -346,8 +347,8 @@ print(
 # last real token and dark after it, the lower is bright throughout.*
 #
 # From the future: exactly nothing. And with its mask the caption means the same in company as alone (up to the sixth
-# decimal, which is rounding); without the mask its vectors differ by more than 2. The second line is the picture: eight
-# tokens earlier is the cell above.
+# decimal, which is rounding); without the mask its vectors differ by more than 2. The second line is the picture:
+# eight tokens earlier is the cell above.
 #
 # ## 3.4 Attention
 #
@@ -373,13 +374,13 @@ shares = nearness.masked_fill(~works, torch.finfo(torch.float32).min).softmax(-1
 print("shares", shares, "→", f"{(shares * degrees).sum():.1f} degrees")
 
 # %% [markdown]
-# **Predict.** Queries and keys have d numbers with variance 1. Which variance has their dot product? What does the softmax
-# of 64 such products look like for d = 256, if nobody divides by $\sqrt d$?
+# **Predict.** Queries and keys have d numbers with variance 1. Which variance has their dot product? What does the
+# softmax of 64 such products look like for d = 256, if nobody divides by $\sqrt d$?
 #
 # <details><summary>Answer</summary>
 #
-# d: it is a sum of d terms of variance 1. Products of ±16 and more: the largest takes nearly all, and softmax has hardly
-# any gradient left. Dividing by √d brings the variance back to 1 for every width.
+# d: it is a sum of d terms of variance 1. Products of ±16 and more: the largest takes nearly all, and softmax has
+# hardly any gradient left. Dividing by √d brings the variance back to 1 for every width.
 #
 # </details>
 
@@ -444,8 +445,8 @@ plt.show()
 #
 # <details><summary>Answer</summary>
 #
-# `[2, 4, 5, 2]`. A reshape keeps the order of the numbers: head 0 would get the first 10 of the 40 numbers, that is, all
-# features of token 0 and two of token 1. First cut the features, then swap two dimensions.
+# `[2, 4, 5, 2]`. A reshape keeps the order of the numbers: head 0 would get the first 10 of the 40 numbers, that is,
+# all features of token 0 and two of token 1. First cut the features, then swap two dimensions.
 #
 # </details>
 
@@ -464,8 +465,8 @@ print("2 heads, reshaped alone: ", letters.reshape(2, 3, 2).tolist(), "← token
 print(inspect.getsource(attention.multi_head_attention))
 
 # %% [markdown]
-# Who asks is `x`, who answers is `memory`. If both are the same tokens, it is **self-attention**; if `x` are image tokens
-# and `memory` is the caption, **cross-attention**.
+# Who asks is `x`, who answers is `memory`. If both are the same tokens, it is **self-attention**; if `x` are image
+# tokens and `memory` is the caption, **cross-attention**.
 #
 # ## 3.5 Think for yourself
 #
@@ -502,8 +503,8 @@ print("and  ", [f"{value:.1f}" for value in opens * closes])  # the product: ope
 # blank: hidden =
 
 # %% [markdown]
-# **Look.** What one hidden feature can say: plain, and gated, as a function of two input features. The gate looks at the
-# first, what goes through it at the second.
+# **Look.** What one hidden feature can say: plain, and gated, as a function of two input features. The gate looks at
+# the first, what goes through it at the second.
 
 # %%
 side = torch.linspace(-3, 3, 121)
@@ -523,16 +524,16 @@ figure.colorbar(image, ax=axes, label="what comes out")
 plt.show()
 
 # %% [markdown]
-# *The figure in words: two planes. The plain one is flat on the lower left and rises in straight parallel lines towards
-# the upper right. The gated one is zero on the left half; on the right it is positive above and negative below, and
-# the more so the further right.*
+# *The figure in words: two planes. The plain one is flat on the lower left and rises in straight parallel lines
+# towards the upper right. The gated one is zero on the left half; on the right it is positive above and negative
+# below, and the more so the further right.*
 #
 # ## 3.6 Layers
 #
 # A layer is a row of **branches**, and each branch *adds* something to the tokens: $x + \text{branch}(x)$, as the
 # residual blocks of lesson 02. What a LayerNorm does depends on where it stands: after the sum (classic BART,
-# "post-norm"), before the branch ("pre-norm"), or before it and again on what it adds (NormFormer). Three small functions take
-# care of that, so that your layers need not know:
+# "post-norm"), before the branch ("pre-norm"), or before it and again on what it adds (NormFormer). Three small
+# functions take care of that, so that your layers need not know:
 #
 # - `enter(branch, x)`: what a branch sees of the tokens, normalized if the branch has a norm before it;
 # - `join(branch, x, added, dropout)`: the sum, with the norms that stand on what is added or after the sum;
@@ -556,8 +557,8 @@ print("shape before and after:", tuple(tokens.shape), tuple(layers.join(branch, 
 #
 # <details><summary>Answer</summary>
 #
-# Query, key and value all come from what has entered; the sum is made with `x` itself, un-normalized: so a straight way
-# leads through all layers.
+# Query, key and value all come from what has entered; the sum is made with `x` itself, un-normalized: so a straight
+# way leads through all layers.
 #
 # </details>
 #
@@ -571,8 +572,8 @@ print("shape before and after:", tuple(tokens.shape), tuple(layers.join(branch, 
 # at the caption (`memory`, with its padding mask), then each thinks. What enters the second branch are the image
 # tokens only: `memory` has been normalized at the end of the encoder, where that is the fashion.
 #
-# **Predict.** In cross-attention with 64 image tokens and 11 text tokens, which shape have the shares of one head? Is a
-# causal mask needed there?
+# **Predict.** In cross-attention with 64 image tokens and 11 text tokens, which shape have the shares of one head? Is
+# a causal mask needed there?
 #
 # <details><summary>Answer</summary>
 #
@@ -583,8 +584,8 @@ print("shape before and after:", tuple(tokens.shape), tuple(layers.join(branch, 
 # %% exercise: bart.decoder_layer
 
 # %% [markdown]
-# **Look.** How does the model of section 3.1 write words backwards? An `attend` that takes notes stands in the place of
-# yours and calls it, with the identity trick, so that all shares are kept. **Predict** first what the picture of
+# **Look.** How does the model of section 3.1 write words backwards? An `attend` that takes notes stands in the place
+# of yours and calls it, with the identity trick, so that all shares are kept. **Predict** first what the picture of
 # cross-attention will be: who writes letter *i* has to look where?
 
 
@@ -629,8 +630,8 @@ plt.show()
 # ## 3.7 Is it right? Ask somebody else's BART
 #
 # Hugging Face's `transformers` has a BART, written by other people. If your layers, **with its weights, give its
-# logits**, they are right, and not only by our checks. No download is needed: a small one is built here, its weights are
-# random, and only their names have to be translated.
+# logits**, they are right, and not only by our checks. No download is needed: a small one is built here, its weights
+# are random, and only their names have to be translated.
 
 # %%
 ATTENTION = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "out_proj": "output"}
@@ -717,8 +718,8 @@ for name, part in parts.items():
 # ## 3.8 Loss and schedule
 #
 # The loss asks one question at each position: which chance did the model give to the token that came? Its surprise,
-# $-\ln p$, in nats, is averaged over all tokens that count. From logits: $-\ln p = \ln \sum_k e^{z_k} - z_\text{target}$,
-# and `logsumexp` computes the first term without overflow.
+# $-\ln p$, in nats, is averaged over all tokens that count. From logits: $-\ln p = \ln \sum_k e^{z_k} -
+# z_\text{target}$, and `logsumexp` computes the first term without overflow.
 #
 # Worked, on a neighboring problem: the mean grade of those who sat the exam.
 
@@ -763,8 +764,8 @@ with use(mine(globals())):
 # ### Warm up, stay, cool down
 #
 # The learning rate is not one number. Adam divides each step by the size of recent gradients, which at first it hardly
-# knows; and the norms, gates and shares of a fresh model are as good as random. So the rate **rises** from almost nothing for
-# some steps, then stays at its peak, and at the end falls to 0, so that the weights come to rest.
+# knows; and the norms, gates and shares of a fresh model are as good as random. So the rate **rises** from almost
+# nothing for some steps, then stays at its peak, and at the end falls to 0, so that the weights come to rest.
 #
 # **Predict.** `warmup` is 4 and the peak is 1. Which rate has the step number 0: 0 or 0.25?
 #
@@ -840,7 +841,8 @@ print(f"{len(tokens.image):,} rows of {tokens.image.shape[1]} image tokens")
 # A number alone says little, so the same pictures are asked about again **with another row's caption**. If the model
 # only knew how pictures continue, and did not read, both would be the same.
 #
-# **Predict.** Guessing costs 6.24 nats. How many on `train`, on `iid`, on `concept`? And where is the wrong caption dearest?
+# **Predict.** Guessing costs 6.24 nats. How many on `train`, on `iid`, on `concept`? And where is the wrong caption
+# dearest?
 
 # %%
 SPLITS = ["train", "dev", "iid", "tone", "combo", "cell", "concept"]
@@ -934,8 +936,9 @@ with use(mine(globals())):
 #
 # ### Train one
 #
-# With **all your functions**, in the shape of DALL·E mini but 128 wide and 2 + 2 layers deep. It takes about two minutes
-# on two quiet cores (with `MINIDALLE_QUICK=1` half a minute). First, what any model must beat: models that count.
+# With **all your functions**, in the shape of DALL·E mini but 128 wide and 2 + 2 layers deep. It takes about two
+# minutes on two quiet cores (with `MINIDALLE_QUICK=1` half a minute). First, what any model must beat: models that
+# count.
 #
 # **Predict.** Which helps more: to know how frequent each code is *at its place*, or to know the token before?
 
@@ -1105,11 +1108,11 @@ with use(mine(globals())):
 #
 # ## 3.11 What attention shows, and what not
 #
-# The shipped BART has three cross-attentions, in which each of the 64 cells looks at the caption's words. Such shares are
-# often shown as an explanation: "the model drew the hat here because of *this* word". Look first, then test.
+# The shipped BART has three cross-attentions, in which each of the 64 cells looks at the caption's words. Such shares
+# are often shown as an explanation: "the model drew the hat here because of *this* word". Look first, then test.
 #
-# **Predict.** Where will the cells of the helmet look? And which token gets most of all? (The functions in the cells of this
-# section are for measuring; they need not be read.)
+# **Predict.** Where will the cells of the helmet look? And which token gets most of all? (The functions in the cells
+# of this section are for measuring; they need not be read.)
 
 # %%
 from minidalle.reports.trace import text_pieces
@@ -1157,10 +1160,10 @@ with use(mine(globals())):
 # hide each word in its turn, from cross-attention only, and measure how far the prediction at each cell moves
 # (Kullback–Leibler divergence, in nats). For each picture, the words are ranked by share and by effect.
 #
-# A second way to hide: take the word from the caption altogether. That cuts two other ways, too: the encoder has
-# mixed every word into its neighbors' vectors; and our BART has a *draft*, a short way from the mean of the caption's vectors
-# to each cell, which DALL·E mini has not. How much goes by which way? The last lines give a wrong caption to one of
-# them, and the right one to the other.
+# A second way to hide: take the word from the caption altogether. That cuts two other ways, too: the encoder has mixed
+# every word into its neighbors' vectors; and our BART has a *draft*, a short way from the mean of the caption's
+# vectors to each cell, which DALL·E mini has not. How much goes by which way? The last lines give a wrong caption to
+# one of them, and the right one to the other.
 
 
 # %%
@@ -1249,13 +1252,14 @@ print("the shipped one, nats per token:", ", ".join(f"{name} {value:.2f}" for na
 #
 # ### Whom does it show?
 #
-# A caption such as `judge, noto style` names neither gender nor skin. The model has to draw somebody. **Whom?** The data
-# have 22 occupations and the like that come as a man, as a woman and with neither word. Each is drawn in all four styles, and of the
-# real men and women of that role and style, in all skin tones, the one that is nearest in pixels tells what came out. Beside
-# it, the same for what the *artist* drew for the neutral word.
+# A caption such as `judge, noto style` names neither gender nor skin. The model has to draw somebody. **Whom?** The
+# data have 22 occupations and the like that come as a man, as a woman and with neither word. Each is drawn in all four
+# styles, and of the real men and women of that role and style, in all skin tones, the one that is nearest in pixels
+# tells what came out. Beside it, the same for what the *artist* drew for the neutral word.
 #
-# And two words that people use, but that no caption has: `doctor` and `nurse`. In the list of other words that training used
-# for four captions in ten, both belong to the very same pictures: those of the `health worker`, man, woman or neither.
+# And two words that people use, but that no caption has: `doctor` and `nurse`. In the list of other words that
+# training used for four captions in ten, both belong to the very same pictures: those of the `health worker`, man,
+# woman or neither.
 #
 # **Predict.** How many of 100 of these figures are men? In which skin tone? And doctors, and nurses?
 
@@ -1307,8 +1311,8 @@ for number, word in enumerate(("doctor", "nurse")):
     print(f"{word:12} men: {found[0].mean():.0%} of 16")
 
 # %% [markdown]
-# **Predict.** Twice as many doctors as nurses are men, from the very same pictures! Would you publish it? What would you do
-# first?
+# **Predict.** Twice as many doctors as nurses are men, from the very same pictures! Would you publish it? What would
+# you do first?
 
 # %%
 figure, axes = plt.subplots(4, 10, figsize=(11, 4.6))
@@ -1431,20 +1435,20 @@ plt.show()
 #
 # ## 3.13 What goes wrong in real life
 #
-# **Improvements that do not travel.** Narang and others put many published changes to the transformer into one
-# code base, and trained all of them alike: most brought nothing. Gated layers were among those that did. A table of three seeds, as
-# above, is the least that one should ask for.
+# **Improvements that do not travel.** Narang and others put many published changes to the transformer into one code
+# base, and trained all of them alike: most brought nothing. Gated layers were among those that did. A table of three
+# seeds, as above, is the least that one should ask for.
 #
-# **Warm-up as a crutch.** Xiong and others showed why post-norm models need it: at the start, gradients near the last layers
-# are large. Pre-norm removes most of the need; it is used nearly everywhere today.
+# **Warm-up as a crutch.** Xiong and others showed why post-norm models need it: at the start, gradients near the last
+# layers are large. Pre-norm removes most of the need; it is used nearly everywhere today.
 #
 # **Maps as proof.** "Attention is not explanation" (Jain and Wallace) found other shares that give the same
 # predictions; "Attention is not *not* explanation" (Wiegreffe and Pinter) answers that it depends on what one calls an
 # explanation, and proposes tests. You have made one of your own above.
 #
 # **A default that is somebody.** Bianchi and others asked Stable Diffusion for occupations without a word of gender or
-# color, and got people more lopsided than the occupations are; naming the contrary often did not help. A model has to draw *somebody*;
-# who that is was decided by whoever made and chose its pictures.
+# color, and got people more lopsided than the occupations are; naming the contrary often did not help. A model has to
+# draw *somebody*; who that is was decided by whoever made and chose its pictures.
 #
 # - S. Narang and others: *Do Transformer Modifications Transfer Across Implementations and Applications?*, EMNLP 2021,
 #   arXiv:2102.11972.
@@ -1452,20 +1456,20 @@ plt.show()
 # - G. Xiao and others: *Efficient Streaming Language Models with Attention Sinks*, ICLR 2024, arXiv:2309.17453.
 # - S. Jain, B. Wallace: *Attention is not Explanation*, NAACL 2019, arXiv:1902.10186.
 # - S. Wiegreffe, Y. Pinter: *Attention is not not Explanation*, EMNLP 2019, arXiv:1908.04626.
-# - F. Bianchi and others: *Easily Accessible Text-to-Image Generation Amplifies Demographic Stereotypes at Large Scale*,
-#   FAccT 2023, arXiv:2211.03759.
+# - F. Bianchi and others: *Easily Accessible Text-to-Image Generation Amplifies Demographic Stereotypes at Large
+#   Scale*, FAccT 2023, arXiv:2211.03759.
 
 # %% written: bart.a_colleagues_table [markdown]
 # points: 3
 # question: **In your own words** (four or five sentences). A colleague has changed three things in a BART at once and
-# shows: old 3.61, new 3.58 nats per token on `dev`, one training each. "It is better, and the attention maps prove that it now looks
-# at the right words." What three things do you ask for before you believe the first half of the sentence? What would
-# you have to do to say anything about the second half?
+# shows: old 3.61, new 3.58 nats per token on `dev`, one training each. "It is better, and the attention maps prove
+# that it now looks at the right words." What three things do you ask for before you believe the first half of the
+# sentence? What would you have to do to say anything about the second half?
 # rubric:
-# - 1 point: several seeds for both, paired on the same batches, and an interval: 0.03 is compared with how far trainings
-#   of one model lie apart (section 3.10). "More data" alone is no answer.
-# - 1 point: one change at a time, each with a learning rate of its own and as many weights and steps; or: that `dev` has
-#   chosen, so another split should report. One of these with its reason is enough.
+# - 1 point: several seeds for both, paired on the same batches, and an interval: 0.03 is compared with how far
+#   trainings of one model lie apart (section 3.10). "More data" alone is no answer.
+# - 1 point: one change at a time, each with a learning rate of its own and as many weights and steps; or: that `dev`
+#   has chosen, so another split should report. One of these with its reason is enough.
 # - 1 point: a test of what attention claims: hide or replace a word and measure how predictions change, beside a
 #   baseline such as another word; looking at maps, however many, does not count.
 # answer:
@@ -1479,8 +1483,8 @@ plt.show()
 # ## Bonus: write the tests yourself
 #
 # These are the mistakes that the check of `split_heads` knows by name. A test here is a shape: B rows, T tokens, D
-# features, and the number of heads; `x` then counts 0, 1, 2, … The first finds few. Which shapes find all? How small can
-# they be?
+# features, and the number of heads; `x` then counts 0, 1, 2, … The first finds few. Which shapes find all? How small
+# can they be?
 
 # %%
 from minidalle.exercises import EXERCISES
@@ -1507,7 +1511,8 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 # %% [markdown]
 # ## Where to read on
 #
-# - A. Vaswani and others: *Attention Is All You Need*, NeurIPS 2017, arXiv:1706.03762: attention, heads, masks, warm-up.
+# - A. Vaswani and others: *Attention Is All You Need*, NeurIPS 2017, arXiv:1706.03762: attention, heads, masks,
+#   warm-up.
 # - M. Lewis and others: *BART: Denoising Sequence-to-Sequence Pre-training*, ACL 2020, arXiv:1910.13461.
 # - N. Shazeer: *GLU Variants Improve Transformer*, 2020, arXiv:2002.05202.
 # - S. Shleifer, J. Weston, M. Ott: *NormFormer: Improved Transformer Pretraining with Extra Normalization*, 2021,
@@ -1519,9 +1524,10 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 # **Next:** lesson 04, in which your BART's chances become pictures.
 
 # %% instructor [markdown]
-# **For the instructor.** Four to five hours; good places to stop are the ends of 3.4, 3.7 and 3.9. Planned as the longest
-# are `attend`, `decoder_layer` and `sequence_loss`. The check names the usual mistakes (a mask after the softmax, a reshape in
-# place of a transpose, a sum made with what has entered, filling that counts): let it speak first. All trainings together take
-# about four minutes on two cores; set `MINIDALLE_QUICK=1` in a computer room. `ablation.json` is made by
-# `benchmarks/ablation.py`, which has to be run again if the package's layers change what they compute. If time is short,
-# leave out `warmup_schedule` and `padding_mask` with a `course.toml` (docs/authoring.md).
+# **For the instructor.** Four to five hours; good places to stop are the ends of 3.4, 3.7 and 3.9. Planned as the
+# longest are `attend`, `decoder_layer` and `sequence_loss`. The check names the usual mistakes (a mask after the
+# softmax, a reshape in place of a transpose, a sum made with what has entered, filling that counts): let it speak
+# first. All trainings together take about four minutes on two cores; set `MINIDALLE_QUICK=1` in a computer room.
+# `ablation.json` is made by `benchmarks/ablation.py`, which has to be run again if the package's layers change what
+# they compute. If time is short, leave out `warmup_schedule` and `padding_mask` with a `course.toml`
+# (docs/authoring.md).

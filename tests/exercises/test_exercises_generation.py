@@ -33,7 +33,7 @@ def test_the_plan() -> None:
     assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
 
 
-SAYS = {"start": [0.0, 1.0], "after": [[0.0, 0.0], [5.0, -0.5]]}
+SAYS = TableModel(start=[0.0, 1.0], after=[[0.0, 0.0], [5.0, -0.5]])
 """A model that says [0.0, 1.0] to no tokens and [5.0, 0.0] to token 1."""
 
 EXAMPLES: list[tuple[str, tuple[Any, ...], Any, str]] = [
@@ -58,7 +58,7 @@ EXAMPLES: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ),
     (
         "generate_tokens",
-        (TableModel(**SAYS), [[[0.0, 0.0], [0.0, 0.0]]], SamplingConfig()),
+        (SAYS, [[[0.0, 0.0], [0.0, 0.0]]], SamplingConfig()),
         [[1, 0]],
         "says [[0.0, 1.0]] to no tokens [[]] and [[5.0, 0.0]] to [[1]]: next_logits, zeros [1, 2, 2], SamplingConfig() "
         "→ [[1, 0]]",
@@ -99,7 +99,8 @@ def answered(name: str) -> Iterator[tuple[dict[str, Any], Any]]:
 
 def warped(logits: Tensor, *warpers: Any) -> Tensor:
     """What transformers makes of logits; it wants rows and knows no others."""
-    return LogitsProcessorList(warpers)(None, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+    no_ids: Any = None
+    return LogitsProcessorList(warpers)(no_ids, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
 
 
 def test_temperature_is_that_of_transformers_and_0_is_its_limit() -> None:
@@ -233,7 +234,7 @@ def test_rounding_decides_no_draw(name: str) -> None:
     exercise = EXERCISES[f"generation.{name}"]
     pictures = {"decode_step": [1] * 8 + [3, 2, 40, 40], "generate_tokens": [1, 1, 1, 2, 1, 1, 4, 3]}[name]
     for seed in (*SEEDS, *range(100, 200)):
-        cases = [dict(case) for case in exercise.cases(seed)]
+        cases: list[dict[str, Any]] = [dict(case) for case in exercise.cases(seed)]
         assert [len(case["noise"]) for case in cases] == pictures
         for case in cases:
             tilt = 5e-4 * torch.arange(case["noise"].shape[-1])

@@ -38,7 +38,7 @@ def cases(seed: int) -> list[Case]:
     plain = SamplingConfig()
     hot = SamplingConfig(temperature=float(torch.randint(4, 9, (), generator=chance)) / 2)
     cold = SamplingConfig(temperature=float(torch.randint(3, 7, (), generator=chance)) / 10)
-    both = SamplingConfig(temperature=2.0, top_k=4, top_p=0.6)
+    both = SamplingConfig(temperature=1.5, top_k=5, top_p=0.5)
     return [
         case((1, 2), plain, leaves_the_noise_out, subtracts_the_noise, takes_the_smallest),
         case((1, 4), hot, leaves_the_temperature_out, multiplies_the_noise_by_the_temperature),

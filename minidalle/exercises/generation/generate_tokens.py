@@ -1,6 +1,7 @@
 """Exercise: draw whole pictures, token after token."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,9 @@ def cases(seed: int) -> list[Case]:
     """Two tokens; three, two pictures of three, on which some mistakes show; a temperature, top-k; four long ones."""
     chance = generator(seed, "generation.generate_tokens")
 
-    def one_try(size: tuple[int, int, int], config: SamplingConfig, mistakes: tuple[Answer, ...], extra: int) -> Case:
+    def one_try(
+        size: tuple[int, int, int], config: SamplingConfig, mistakes: tuple[Answer, ...], extra: int
+    ) -> dict[str, Any]:
         """A model of halves, noise of tenths, and of many pictures some for which these mistakes draw other tokens."""
         pictures, length, codes = size
         start, after = (torch.randint(-3, 7, (rows, codes + extra), generator=chance) / 2 for rows in (1, codes))

@@ -1,6 +1,14 @@
 """All exercises, in the order of the lessons."""
 
-from minidalle.exercises.bart import attend, causal_mask, padding_mask, shift_right, split_heads
+from minidalle.exercises.bart import (
+    attend,
+    causal_mask,
+    padding_mask,
+    sequence_loss,
+    shift_right,
+    split_heads,
+    warmup_schedule,
+)
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generation import (
@@ -68,6 +76,8 @@ EXERCISES: dict[str, Exercise] = {
         padding_mask.EXERCISE,
         split_heads.EXERCISE,
         attend.EXERCISE,
+        sequence_loss.EXERCISE,
+        warmup_schedule.EXERCISE,
         apply_temperature.EXERCISE,
         top_k_filter.EXERCISE,
         top_p_filter.EXERCISE,

@@ -3,7 +3,13 @@
 import math
 
 
-def warmup_schedule(step: int, steps: int, warmup: int, hold: float = 0.0, decay: str = "linear") -> float:
+def warmup_schedule(
+    step: int,
+    steps: int,
+    warmup: int,
+    hold: float = 0.0,
+    decay: str = "linear",
+) -> float:
     """The share of the peak learning rate that step `step` uses: it rises, may stay, and falls to zero.
 
     Steps 0 to 5 of 6, with 2 to warm up → 0.5, 1.0, 1.0, 0.75, 0.5, 0.25; with hold = 0.5 → 0.5, 1.0, 1.0,

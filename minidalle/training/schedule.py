@@ -12,9 +12,9 @@ def warmup_schedule(
 ) -> float:
     """The share of the peak learning rate that step `step` uses: it rises, may stay, and falls to zero.
 
-    Steps 0 to 5 of 6, with 2 to warm up → 0.5, 1.0, 1.0, 0.75, 0.5, 0.25; with hold = 0.5 → 0.5, 1.0, 1.0,
-    1.0, 0.667, 0.333. The first step is not lost at 0, and the 0 at the end belongs to step `steps`, which
-    is never taken.
+    Steps 0 to 5 of 6, with 2 to warm up → 0.5, 1.0, 1.0, 0.75, 0.5, 0.25; with hold = 0.5 → 0.5, 1.0,
+    1.0, 1.0, 0.667, 0.333. The first step is not lost at 0, and the 0 at the end belongs to step `steps`,
+    which is never taken.
 
     Args:
         step: the step that is about to be taken, from 0.

@@ -209,9 +209,9 @@ with use(mine(globals())):  # in this block your functions stand in for the pack
 
 # %% [markdown]
 # The loss starts near ln 28 = 3.33 and falls to almost nothing; all or nearly all of 250 words that it never saw come
-# out right, and none did before. Of the six English words one is wrong here: `elpaa` for `apple`. That is worth a
-# thought: training saw no English, and a double letter is rarer in random words than in English ones. **A held-out
-# score speaks of words like those it was measured on**, and of no others.
+# out right, and none did before. Still, one of the six English words is wrong here: `elpaa` for `apple`. Both can be:
+# no mistake among 250 says that mistakes are rarer than about one in 80 (three divided by how many one has tried), no
+# more, and only for words such as those that were tried.
 #
 # Nothing in this knows about letters or about order: the model found out from examples that the last letter comes
 # first. In section 3.6 you will see how. Caption and picture are the same task with other numbers: 4,096 kinds of text

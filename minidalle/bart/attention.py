@@ -60,11 +60,11 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention: softmax(query · key / √d) · value, over the keys that the mask allows.
+    """Scaled dot-product attention: softmax(query · key / √d) · value over the keys that the mask allows.
 
     One query and two keys that fit it equally well: [[[[2.0]]]], [[[[1.0], [1.0]]]], [[[[0.0], [8.0]]]] →
-    [[[[4.0]]]]. The softmax is taken in float32 at least, whatever the inputs' precision. A query that may
-    look nowhere gets the plain mean of all values: finite, and of no use to anybody.
+    [[[[4.0]]]]. The softmax is taken in float32 at least, whatever the inputs' precision. A query that
+    may look nowhere gets the plain mean of all values: finite, and of no use to anybody.
 
     Args:
         query: [B, h, T, d].

@@ -21,7 +21,7 @@ def shift_right(tokens: Tensor, start: int) -> Tensor:
 
 
 def sequence_loss(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-    """How surprised the model is by the real tokens: their mean negative log-likelihood, in nats per token.
+    """How surprised the model is by the real tokens: mean negative log-likelihood, in nats per token.
 
     [[[2.0, 2.0], [0.0, 1.0986]]], [[0, 1]] → 0.490: the probabilities of the real tokens are 1/2 and 3/4,
     and (−log 1/2 − log 3/4) / 2 = 0.490.

@@ -12,6 +12,8 @@ from minidalle.runtime import Weights
 def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
     """Which positions each position of a sequence may look at: itself and those before it.
 
+    2 → [[True, False], [True, True]].
+
     Args:
         length: positions, N.
         device: where to make the mask.
@@ -25,6 +27,8 @@ def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
 def padding_mask(mask: Tensor) -> Tensor:
     """Shape a mask of real tokens so that it broadcasts over attention's heads and queries.
 
+    [[True, False]] → [[[[True, False]]]].
+
     Args:
         mask: bool [B, T], True = real token.
 
@@ -36,6 +40,9 @@ def padding_mask(mask: Tensor) -> Tensor:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """Cut each token's features into one piece per head.
+
+    Two tokens of four features and 2 heads: [[[1, 2, 3, 4], [5, 6, 7, 8]]] → [[[[1, 2], [5, 6]],
+    [[3, 4], [7, 8]]]].
 
     Args:
         x: [B, T, D].
@@ -53,10 +60,11 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention: softmax(query · key / √d) · value, over the keys that the mask allows.
+    """Scaled dot-product attention: softmax(query · key / √d) · value over the keys that the mask allows.
 
-    The softmax is taken in float32 at least, whatever the inputs' precision. A query that may look nowhere
-    gets the plain mean of all values: finite, and of no use to anybody.
+    One query and two keys that fit it equally well: [[[[2.0]]]], [[[[1.0], [1.0]]]], [[[[0.0], [8.0]]]] →
+    [[[[4.0]]]]. The softmax is taken in float32 at least, whatever the inputs' precision. A query that
+    may look nowhere gets the plain mean of all values: finite, and of no use to anybody.
 
     Args:
         query: [B, h, T, d].

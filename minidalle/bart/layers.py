@@ -29,8 +29,13 @@ def gelu_feed_forward(weights: Weights, x: Tensor) -> Tensor:
 def glu_feed_forward(weights: Weights, x: Tensor) -> Tensor:
     """The gated form: one half of the hidden features decides how much of the other half goes on.
 
+    `linear(weights["up"], x)` is a linear layer, `optional_norm(weights, "hidden", …)` the norm of that
+    name if there is one. One feature, no norm: {"gate": {"weight": [[1.0]]}, "up": {"weight": [[3.0]]},
+    "down": {"weight": [[2.0]]}}, [[[1.0]]] → gelu(1) · 3 · 2 = [[[5.05]]].
+
     Args:
-        weights: `gate`, `up` and `down`, and perhaps a norm `hidden` before `down`.
+        weights: the linear layers `gate`, `up` (D → hidden) and `down` (hidden → D), and perhaps a norm
+            `hidden` before `down`.
         x: [B, T, D].
 
     Returns:
@@ -69,12 +74,17 @@ def join(weights: Weights, x: Tensor, added: Tensor, dropout: float = 0.0) -> Te
 def encoder_layer(weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
     """One layer of the encoder: the text tokens look at each other, then think.
 
+    Two branches, one after the other. What a branch sees is `enter(branch, x)`; what it gives is added by
+    `join(branch, x, added, dropout)`. Both know the branch's norms. The first branch is
+    `multi_head_attention`, the second `feed_forward`. One token of one feature, every weight [[1.0]], no
+    norm: [[[1.0]]] → 1 + 1 = 2, then 2 + gelu(2) = [[[3.95]]].
+
     Args:
-        weights: the branches `attention` and `feed_forward`.
+        weights: of the branches, `attention` and `feed_forward`.
         x: [B, T, D].
         mask: bool [B, 1, 1, T], see `padding_mask`.
         heads: attention heads.
-        dropout: chance of dropping each feature that a branch adds.
+        dropout: chance of dropping each feature that a branch adds; `join` does it.
 
     Returns:
         [B, T, D]. Source: Lewis et al. 2020, section 2.1.
@@ -98,14 +108,18 @@ def decoder_layer(
 ) -> Tensor:
     """One layer of the decoder: the image tokens look back at each other, then at the text, then think.
 
+    As `encoder_layer`, with a branch more. In `cross_attention` the image tokens ask and the encoder's
+    output answers, as it is: it has been normalized. One token of one feature, every weight [[1.0]], no
+    norm, [[[3.0]]] as memory: [[[1.0]]] → 1 + 1 = 2, then 2 + 3 = 5, then 5 + gelu(5) = [[[10.0]]].
+
     Args:
-        weights: the branches `attention`, `cross_attention` and `feed_forward`.
+        weights: of the branches, `attention`, `cross_attention` and `feed_forward`.
         x: [B, N, D].
         mask: bool [N, N], see `causal_mask`.
         memory: [B, T, D], the encoder's output.
         memory_mask: bool [B, 1, 1, T], see `padding_mask`.
         heads: attention heads.
-        dropout: chance of dropping each feature that a branch adds.
+        dropout: chance of dropping each feature that a branch adds; `join` does it.
 
     Returns:
         [B, N, D]. Source: Lewis et al. 2020, section 2.1.

@@ -7,6 +7,8 @@ from torch import Tensor
 def shift_right(tokens: Tensor, start: int) -> Tensor:
     """The decoder's input: at each position the token before it, and the start token at the first.
 
+    [[5, 6, 7]], 9 → [[9, 5, 6]].
+
     Args:
         tokens: long [B, N], the targets.
         start: the id that stands before the first token.
@@ -19,15 +21,18 @@ def shift_right(tokens: Tensor, start: int) -> Tensor:
 
 
 def sequence_loss(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-    """How surprised the model is by the real tokens: their mean negative log-likelihood, in nats per token.
+    """How surprised the model is by the real tokens: mean negative log-likelihood, in nats per token.
+
+    [[[2.0, 2.0], [0.0, 1.0986]]], [[0, 1]] → 0.490: the probabilities of the real tokens are 1/2 and 3/4,
+    and (−log 1/2 − log 3/4) / 2 = 0.490.
 
     Args:
-        logits: [B, N, V].
-        targets: long [B, N].
+        logits: [B, N, V], at each position one for each token; any numbers, also large ones.
+        targets: long [B, N], the real tokens: logits[b, n] are about targets[b, n].
         mask: bool [B, N], True = counts; None = all count. At least one must.
 
     Returns:
-        scalar, float32 at least.
+        A scalar, in float32 at least: the mean over all positions that count, whatever their row.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     chosen = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)

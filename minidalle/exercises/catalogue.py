@@ -1,5 +1,16 @@
 """All exercises, in the order of the lessons."""
 
+from minidalle.exercises.bart import (
+    attend,
+    causal_mask,
+    encoder_layer,
+    glu_feed_forward,
+    padding_mask,
+    sequence_loss,
+    shift_right,
+    split_heads,
+    warmup_schedule,
+)
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generation import (
@@ -62,6 +73,15 @@ EXERCISES: dict[str, Exercise] = {
         gradient_loss.EXERCISE,
         hinge_loss.EXERCISE,
         adaptive_weight.EXERCISE,
+        shift_right.EXERCISE,
+        causal_mask.EXERCISE,
+        padding_mask.EXERCISE,
+        attend.EXERCISE,
+        split_heads.EXERCISE,
+        glu_feed_forward.EXERCISE,
+        encoder_layer.EXERCISE,
+        sequence_loss.EXERCISE,
+        warmup_schedule.EXERCISE,
         apply_temperature.EXERCISE,
         top_k_filter.EXERCISE,
         top_p_filter.EXERCISE,

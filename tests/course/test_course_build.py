@@ -58,9 +58,9 @@ def test_the_students_notebook(built: Path) -> None:
     assert {id: cell["cell_type"][0] for id, cell in cells(built / STUDENT).items()} == {
         "title": "m",
         "start": "m",
+        "exercise-line": "m",
         "setup-colab": "c",
         "setup": "c",
-        "exercise-line": "m",
         "count-pairs": "m",
         "count-pairs-2": "c",
         "tokenization-count_pairs-about": "m",
@@ -130,7 +130,7 @@ def test_the_line_above_an_exercise_is_explained_once(built: Path, tmp_path: Pat
     for part in ("★☆☆ to ★★★; *may call*", "they are the package's", "*not allowed*"):
         assert part in words
     plain = notebook_of(tmp_path, "# %% setup\n# %% exercise: tokenization.count_pairs\n")["cells"]
-    assert plain[3]["source"] == "**The line above each exercise.** Stars say how hard it is, ★☆☆ to ★★★."
+    assert plain[1]["source"] == "**The line above each exercise.** Stars say how hard it is, ★☆☆ to ★★★."
     without = notebook_of(tmp_path, "# %% setup\n", Course({}, left_out={}))["cells"]
     assert [cell["id"] for cell in without] == ["title", "setup-colab", "setup"]
 
@@ -249,7 +249,7 @@ def test_the_setup_imports_what_is_not_written_before(built: Path, tmp_path: Pat
     assert "merge_pair" not in setup  # encode calls the student's
     order = ("count_pairs", "encode", "merge_pair")
     late = notebook_of(tmp_path, "# %% setup\n" + "".join(f"# %% exercise: tokenization.{name}\n" for name in order))
-    assert "import Pair, merge_pair, split_words, word_symbols" in late["cells"][2]["source"]
+    assert "import Pair, merge_pair, split_words, word_symbols" in late["cells"][3]["source"]
 
 
 def test_ids_of_other_sections_stay_when_a_cell_is_added(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from minidalle.bart import Bart
 from minidalle.clip import Clip, Judge, draw_best
 from minidalle.data import CaptionedPictures
 from minidalle.data.build_emoji import mark_duplicates
+from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
+from minidalle.training.bart import BartStage
 from minidalle.training.clip import ClipStage
 from minidalle.training.distributed import Ranks
 from minidalle.training.vqgan import VQGANStage
@@ -59,6 +61,22 @@ def vqgan_step() -> dict[str, float]:
     return VQGANStage(config, vqgan(), data, 0, Ranks()).step(0)
 
 
+def bart() -> Bart:
+    """A small one of DALL·E mini's kind, for the pictures' tokens."""
+    torch.manual_seed(0)
+    fields = {"text_vocab": CONFIG.vocab_size, "text_length": CONFIG.text_length, "draft_width": 0}
+    return Bart(replace(TINY.bart, norm="normformer", glu=True, **fields)).eval()
+
+
+def bart_step() -> dict[str, float]:
+    """One step of a training on captions of different lengths."""
+    config = replace(TINY.training.bart, batch_size=8, warmup=2, draft_steps=0, caption_dropout=0, precision="fp32")
+    data = CaptionedPictures(["a", "aba"] * 4 + ["a"], PICTURES, np.array(["train"] * 8 + ["dev"]))
+    codec = TextToImage(TOKENIZER, vqgan(), bart())
+    tokens = tokenize(data.captions, PICTURES, TOKENIZER.encode_batch, codec.vqgan.encode, torch.device("cpu"))
+    return BartStage(config, codec.bart, data, tokens, codec, 0, Ranks()).step(0)
+
+
 CAPTIONS, SEEDS, SAMPLING = ["aba", "b"], [0, 1], SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
 
 
@@ -93,6 +111,8 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "Tokenizer.decode": lambda: TOKENIZER.decode([0, 5, 6, 2]),
     "VQGAN.encode": lambda: vqgan().encode(PIXELS),
     "VQGANStage.step": vqgan_step,
+    "Bart.forward": lambda: bart()(*TOKENIZER.encode_batch(["aba", "a"]), torch.arange(32).view(2, 16)).detach(),
+    "BartStage.step": bart_step,
     "reconstruction_loss": lambda: reconstruction_loss(PIXELS, PIXELS.flip(0), LossWeights()),
     "TextToImage.draw": lambda: drawing().draw(CAPTIONS, SEEDS, SAMPLING),
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exercise_calls import SEEDS
+from exercise_calls import SEEDS, apart, outcomes
 
+from minidalle.course.checking.answer import examine
 from minidalle.exercises import EXERCISES
 
 LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "explore"]
@@ -59,11 +60,21 @@ def test_examples_of_docstrings_are_true(name: str) -> None:
     assert result == expected
 
 
-def test_scores_of_a_query_differ() -> None:
-    """So the order of equal ones plays no part, and `topk`, which promises none, is a right answer."""
-    for seed in SEEDS:
-        for case in EXERCISES["explore.recall_at_k"].cases(seed):
-            assert all(len(row.unique()) == len(row) for row in case["scores"])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("winners", "more"), [("right", 1e-4), ("wrong", -1e-4)])
+def test_whoever_looks_at_right_to_order_equal_scores_is_refused(winners: str, more: float, seed: int) -> None:
+    """Only there: where the scores of a query differ, it does what the reference does."""
+    recall = EXERCISES["explore.recall_at_k"]
+
+    def looks_at_right(scores: torch.Tensor, right: torch.Tensor, k: int) -> torch.Tensor:
+        return recall.reference(scores + more * right, right, k)
+
+    for case in recall.cases(seed):
+        tied = any(len(row.unique()) < len(row) for row in case["scores"])
+        assert (apart(*(outcomes(recall, answer, [case]) for answer in (looks_at_right, recall.reference))) > 0) == tied
+    report = examine(recall, looks_at_right, seed=seed)
+    assert not report.passed
+    assert [name for name, _ in report.looks_like] == [f"lets {winners} things win ties"]
 
 
 def test_an_array_of_the_student_s_is_no_picture_of_the_case() -> None:

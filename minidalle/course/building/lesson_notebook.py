@@ -153,7 +153,7 @@ def _exercise_cells(cell: Cell, course: Course) -> list[NotebookCell]:
 
 
 def _setup_cells(cell: Cell, lesson: Lesson, course: Course) -> list[NotebookCell]:
-    """Colab's cell, the imports (what the lesson's functions use, unless the student wrote it before), the legend."""
+    """The legend, Colab's cell, the imports (what the lesson's functions use, unless the student wrote it before)."""
     asked, rest = split_imports(cell.text)
     needed = ALWAYS | asked
     before: set[str] = set()
@@ -164,7 +164,7 @@ def _setup_cells(cell: Cell, lesson: Lesson, course: Course) -> list[NotebookCel
         before.add(exercise.name)
     text = import_block(needed) + (f"\n\n{rest}" if rest else "")
     legend = legend_cell(exercises_of(lesson, course))
-    return [new_cell("code", "setup-colab", START), new_cell("code", "setup", text), *legend]
+    return [*legend, new_cell("code", "setup-colab", START), new_cell("code", "setup", text)]
 
 
 def _title(lesson: Lesson, cells: list[NotebookCell], course: Course) -> NotebookCell:

@@ -15,8 +15,9 @@ BEST_FIRST = {2: [1, 0], 4: [2, 3, 0, 1], 5: [4, 1, 3, 2, 0], 6: [4, 1, 5, 2, 0,
 def cases(seed: int) -> list[Case]:
     """From one query among two things to three among seven: several right ones or none, at places up to k and after.
 
-    What is right is said by rank: [2, 5] are the second and the fifth best. A query's scores all differ, so that the
-    order of equal ones plays no part, and its better half is positive.
+    What is right is said by rank: [2, 5] are the second and the fifth best. A query's scores all differ, and its
+    better half is positive. Only in one case all scores are equal: either thing may be taken for the better one, but
+    for both queries the same, and each is right for one of them; so one query is found.
     """
     random = numpy_generator(seed, "explore.recall_at_k")
 
@@ -31,9 +32,11 @@ def cases(seed: int) -> list[Case]:
             right[query, order[torch.tensor(right_ranks, dtype=torch.long) - 1]] = True
         return {"scores": scores, "right": right, "k": k}
 
+    alike = torch.full((2, 2), int(random.integers(1, 64)) / 64)
     return [
         case(2, 1, [1]),
         case(2, 1, [2]),
+        {"scores": alike, "right": torch.eye(2, dtype=torch.bool), "k": 1},
         case(4, 2, [2]),
         case(4, 2, [3]),
         case(5, 3, [1, 5], []),
@@ -143,6 +146,18 @@ def multiplies_scores_by_right(scores: Tensor, right: Tensor, k: int) -> Tensor:
     return (scores * right).max(1).values >= scores.sort(dim=1, descending=True).values[:, k - 1]
 
 
+def lets_right_things_win_ties(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """With equal scores more than k things are as good as the k-th. Sort, and the k best are k things, right or not."""
+    kth = scores.sort(dim=1, descending=True).values[:, k - 1 : k]
+    return ((scores >= kth) & right).any(1)
+
+
+def lets_wrong_things_win_ties(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """With equal scores a right thing may be one of the k best: sort without a look at `right`, and take k things."""
+    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+    return ((scores >= best).sum(1) <= k) & right.any(1)
+
+
 def goes_query_by_query(scores: Tensor, right: Tensor, k: int) -> Tensor:
     """Right: loops and lists."""
     found = []
@@ -157,10 +172,20 @@ def lets_torch_take_the_best(scores: Tensor, right: Tensor, k: int) -> Tensor:
     return torch.gather(right, 1, torch.topk(scores, k, dim=1).indices).sum(1) > 0
 
 
-def counts_who_is_better(scores: Tensor, right: Tensor, k: int) -> Tensor:
-    """Right, without sorting: fewer than k things have a larger score than the best of the right ones."""
-    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-    return ((scores > best).sum(1) < k) & right.any(1)
+def takes_the_best_away(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """Right, without sorting: k times the best thing that is left."""
+    left, found = scores.clone(), torch.zeros(len(scores), dtype=torch.bool)
+    for _ in range(k):
+        best = left.argmax(1, keepdim=True)
+        found |= right.gather(1, best)[:, 0]
+        left.scatter_(1, best, -torch.inf)
+    return found
+
+
+def takes_the_last_of_equal_ones(scores: Tensor, right: Tensor, k: int) -> Tensor:
+    """Right: of equal scores the last one is better."""
+    order = scores.argsort(dim=1, stable=True)
+    return right.gather(1, order[:, -k:]).any(1)
 
 
 HINTS = (
@@ -203,8 +228,15 @@ EXERCISE = Exercise(
         knows_only_the_first_right_thing,
         wants_all_right_ones_found,
         multiplies_scores_by_right,
+        lets_right_things_win_ties,
+        lets_wrong_things_win_ties,
     ),
-    also_right=(goes_query_by_query, lets_torch_take_the_best, counts_who_is_better),
+    also_right=(
+        goes_query_by_query,
+        lets_torch_take_the_best,
+        takes_the_best_away,
+        takes_the_last_of_equal_ones,
+    ),
     hints=HINTS,
     reaches="concept_recall",
     probe=probe_recall_at_k,

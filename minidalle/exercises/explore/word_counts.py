@@ -11,7 +11,8 @@ from minidalle.runtime import numpy_generator
 
 
 def cases(seed: int) -> list[Case]:
-    """From no caption to three; words that come again, in large letters, beside marks, and inside of other words."""
+    """From no caption to three; words that come again, in large letters, beside marks, and inside of other words; a
+    caption that comes again; more than ten words."""
     random = numpy_generator(seed, "explore.word_counts")
     words = ["apple", "heart", "tiger", "pizza", "robot", "snail", "tulip", "violin", "lemon", "otter"]
     a, b, c, d = random.permutation(words)[:4].tolist()
@@ -23,6 +24,8 @@ def cases(seed: int) -> list[Case]:
         {"captions": [f"{c.upper()} {c}"]},
         {"captions": [f"{b}, {d} {b}!"]},
         {"captions": [f"{a} {a}{d} {d}"]},
+        {"captions": [f"{b} {c}", f"{d} {a}", f"{b} {c}"]},
+        {"captions": [f"{b} and {' '.join(words)}"]},
         {"captions": [f"a {c}, a {d}"]},
         {"captions": [f"{d} {d}", "", f"{b} {c} {d}", f"{c.title()}, {a} style"]},
     ]

@@ -11,7 +11,7 @@ from minidalle.vqgan.losses import gradient_loss
 
 
 def cases(seed: int) -> list[Case]:
-    """Four pixels against black ones; then one to four scales, unequal sides, odd sides with one scale and with two, a batch."""
+    """Four pixels against black ones; then one to four scales, unequal sides, odd ones at two scales, a batch."""
     chance = generator(seed, "vqgan.gradient_loss")
 
     def drawn(*shape: int) -> Tensor:
@@ -28,8 +28,7 @@ def cases(seed: int) -> list[Case]:
         case(1, 1, 3, 2, 2, black=True),
         case(1, 1, 3, 2, 3),
         case(1, 1, 3, 5, 4),
-        case(2, 2, 3, 4, 8),
-        case(2, 1, 3, 5, 7),
+        case(2, 2, 3, 5, 7),
         case(3, 1, 3, 8, 8),
         case(3, 2, 3, 16, 8),
         case(4, 1, 3, 16, 16),

@@ -79,9 +79,9 @@ from minidalle.bart import Bart
 from minidalle.bart.sequences import shift_right
 from minidalle.clip import Clip, Judge, contrast, found_among, load_judge
 from minidalle.course import mine, use
+from minidalle.course.submission import read_functions
 from minidalle.data import emoji_pictures
 from minidalle.data.pixels import sheet, to_floats, to_pixels
-from minidalle.course.submission import read_functions
 from minidalle.evaluation import caption_similarity, load_prompts, retrieval, some_rows
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.bootstrap import estimate
@@ -92,6 +92,10 @@ from minidalle.pipeline import SHIPPED as WEIGHTS
 from minidalle.presets import PRESETS, RERANKER, SHIPPED
 from minidalle.reports.trace import growing_pictures, paint_codes
 from minidalle.sampling import SamplingConfig, picture_noise
+from minidalle.training.clip import ClipStage
+from minidalle.training.distributed import Ranks
+from minidalle.training.history import read_metrics
+from minidalle.training.loop import train
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's, told apart by everybody
 QUICK = bool(os.environ.get("MINIDALLE_QUICK"))  # fewer pictures and a shorter training, for a computer room
@@ -193,7 +197,10 @@ with use(mine(globals())), torch.inference_mode():  # in this block your functio
     paints = paint_codes(pipeline, likely)
     print(f"codes with a chance of 1 % or more: from {worth_mentioning.min()} to {worth_mentioning.max()}, "
           f"on average {worth_mentioning.float().mean():.0f} of {bart.config.image_codes}")  # fmt: skip
-    print(f"cell {cell}, line {cell // 8}, column {cell % 8}; its largest logits:", [f"{logits[cell, c]:.1f}" for c in likely[:6]])
+    print(
+        f"cell {cell}, line {cell // 8}, column {cell % 8}; its largest logits:",
+        [f"{logits[cell, c]:.1f}" for c in likely[:6]],
+    )
     figure, axes = plt.subplots(1, 4, figsize=(12.5, 2.9), sharey=True)
     for axis, temperature in zip(axes, (0, 0.4, 1, 2), strict=True):
         changed = sampling.apply_temperature(logits[cell], temperature).softmax(-1)
@@ -367,7 +374,9 @@ with use(mine(globals())), torch.inference_mode():
     noise = picture_noise(range(4), 5000, bart.config.image_codes).flatten(0, 1)
     figure, axes = plt.subplots(1, 2, figsize=(11, 3), sharey=True)
     for axis, temperature in zip(axes, (1, 2), strict=True):
-        drawn = sampling.decode_step(logits[cell].expand(len(noise), -1), noise, SamplingConfig(temperature=temperature))
+        drawn = sampling.decode_step(
+            logits[cell].expand(len(noise), -1), noise, SamplingConfig(temperature=temperature)
+        )
         wanted = (logits[cell] / temperature).softmax(-1)
         share = drawn.bincount(minlength=len(wanted)) / len(drawn)
         code_bars(axis, wanted[likely], likely)
@@ -448,6 +457,7 @@ print("cells in which all three agree, line by line:", [f"{share:.2f}" for share
 # is forced, and BART goes on from there with a caption of its own. **Predict**: which will win in the lower half, the caption
 # or what is there already?
 
+
 # %%
 def forced(next_logits, tokens):
     """The model, but the first tokens [B, t] are given: all other codes are ruled out there."""
@@ -480,7 +490,14 @@ with use(mine(globals())), torch.inference_mode():
     finished = sampling.generate_tokens(goes_on, picture_noise([0] * len(pairs), 64, 512), settings)
     mixed = to_pixels(pipeline.decode_image(finished))
 names = [f"{above}\nthen\n{below}" for above, below in pairs]
-show(np.concatenate([to_pixels(halves), mixed]), len(pairs), ["real", "upper half real,\nlower half drawn"], scale=4, width=11, names=names)
+show(
+    np.concatenate([to_pixels(halves), mixed]),
+    len(pairs),
+    ["real", "upper half real,\nlower half drawn"],
+    scale=4,
+    width=11,
+    names=names,
+)
 
 # %% [markdown]
 # *The figure in words: four real pictures, and below each its upper half again, with a lower half that was drawn. Below the upper half
@@ -580,10 +597,15 @@ guided = {}
 with use(mine(globals())):
     for temperature in (0.4, 1):
         for guidance in strengths:
-            found = both_seeds(partial(pipeline.draw, sampling=SamplingConfig(temperature=temperature, guidance=guidance)))
+            found = both_seeds(
+                partial(pipeline.draw, sampling=SamplingConfig(temperature=temperature, guidance=guidance))
+            )
             ones = {name: estimate(values, roles[some[:: len(some) // len(values)]]) for name, values in found.items()}
             guided[temperature, guidance] = found, ones
-            print(f"T {temperature:3}, guidance {guidance:2}: ", ", ".join(f"{name} {in_words(one)}" for name, one in ones.items()))
+            print(
+                f"T {temperature:3}, guidance {guidance:2}: ",
+                ", ".join(f"{name} {in_words(one)}" for name, one in ones.items()),
+            )
 print(f"the real pictures: vivid {vivid(emoji.pictures[some]).mean():.2f}")
 gain = guided[1, 4][0]["right thing"] - guided[1, 1][0]["right thing"]
 print("right thing at T = 1, guidance 4 minus guidance 1:", in_words(estimate(gain, roles[some])))
@@ -658,20 +680,20 @@ def fastest(work, times):
     return min(taken)
 
 
+def one_more(cache, tokens):
+    """Take in the last of some tokens, as if the others had been taken in: time does not ask what they were."""
+    cache.position = tokens.shape[1] - 1
+    long_bart.step(tokens[:, -1], cache)
+
+
 with torch.inference_mode():
     memory = long_bart.encode(*rows)
     milliseconds = {"without": [], "with": []}
     for length in lengths:
         before = torch.randint(512, (2, length))
         tries = 20 if length <= 64 else 3
-        milliseconds["without"].append(fastest(lambda: long_bart.decode(memory, rows[1], before), tries))
-        cache = long_bart.start(*rows)
-
-        def one_more():
-            cache.position = length - 1  # as if so many had been taken in: time does not ask what they were
-            long_bart.step(before[:, -1], cache)
-
-        milliseconds["with"].append(fastest(one_more, 20))
+        milliseconds["without"].append(fastest(partial(long_bart.decode, memory, rows[1], before), tries))
+        milliseconds["with"].append(fastest(partial(one_more, long_bart.start(*rows), before), 20))
 print("tokens so far:   ", "".join(f"{length:9}" for length in lengths))
 for name, values in milliseconds.items():
     print(f"{name:7} cache, ms:", "".join(f"{value:9.2f}" for value in values))
@@ -680,7 +702,9 @@ each = np.arange(1, 1025)  # whole pictures: the tokens between those that were 
 seconds = {name: np.interp(each, lengths, values).cumsum() / 1000 for name, values in milliseconds.items()}
 for length in (64, 256, 1024):
     slow, fast = (values[length - 1] for values in seconds.values())
-    print(f"a picture of {length:4} tokens: {slow:6.2f} s without, {fast:5.2f} s with a cache, {slow / fast:3.0f} times")
+    print(
+        f"a picture of {length:4} tokens: {slow:6.2f} s without, {fast:5.2f} s with a cache, {slow / fast:3.0f} times"
+    )
 figure, axis = plt.subplots(figsize=(6.5, 3.4))
 for (name, values), mark, color in zip(milliseconds.items(), ("s--", "o-"), (ORANGE, BLUE), strict=True):
     axis.loglog(lengths, values, mark, color=color, label=f"{name} a cache")
@@ -700,6 +724,7 @@ plt.show()
 # with 1,024.
 #
 # Is it still the same picture? Here is ours, 64 tokens, drawn both ways, with guidance.
+
 
 # %%
 def without_cache(words, seed):
@@ -721,7 +746,9 @@ with use(mine(globals())), torch.inference_mode():
     fast = fastest(lambda: pipeline.predict(text, mask, [0], settings), 2)
     same = torch.equal(without_cache(caption, 0), pipeline.predict(text, mask, [0], settings))
 torch.set_num_threads(threads)
-print(f"our BART, 64 tokens: {slow:.0f} ms without, {fast:.0f} ms with a cache: {slow / fast:.1f} times. The same tokens: {same}")
+print(
+    f"our BART, 64 tokens: {slow:.0f} ms without, {fast:.0f} ms with a cache: {slow / fast:.1f} times. The same tokens: {same}"
+)
 
 # %% [markdown]
 # The same tokens, 3.7 times faster. A cache is no approximation.
@@ -738,7 +765,9 @@ print(f"ours, counted: {counted:,} numbers; computed: {2 * config.decoder_layers
 for name in ("dalle-mini", "dalle-mega"):
     shape = PRESETS[name].bart
     numbers = 2 * shape.decoder_layers * shape.width * (shape.image_length + shape.text_length)
-    print(f"{name}: {2 * 2 * numbers / 1e6:.1f} MB for a guided picture in half precision; nine candidates {9 * 4 * numbers / 1e6:.0f} MB")
+    print(
+        f"{name}: {2 * 2 * numbers / 1e6:.1f} MB for a guided picture in half precision; nine candidates {9 * 4 * numbers / 1e6:.0f} MB"
+    )
 print(f"a picture of 256 × 256 pixels: {3 * 256 * 256 / 1e6:.1f} MB")
 
 # %% [markdown]
@@ -794,17 +823,10 @@ print("captions that find their picture:", (table.argmax(dim=0) == own).tolist()
 # often it does; by chance it would be one time in 101.
 
 # %%
-from minidalle.training.clip import ClipStage
-from minidalle.training.distributed import Ranks
-from minidalle.training.history import read_metrics
-from minidalle.training.loop import train
-
 reranker = load_judge(WEIGHTS / "reranker")  # a judge that comes with the package; yours borrows its tokenizer
 clip_config = replace(RERANKER.clip, channels=24)
 steps = 60 if QUICK else 150
-clip_training = replace(
-    RERANKER.training, steps=steps, batch_size=128, warmup=20, average=0.95, checkpoint_every=steps
-)
+clip_training = replace(RERANKER.training, steps=steps, batch_size=128, warmup=20, average=0.95, checkpoint_every=steps)
 dev_rows = emoji.rows("dev")
 dev_captions = [emoji.captions[row] for row in dev_rows]
 dev_pictures = to_floats(emoji.pictures[dev_rows])
@@ -896,7 +918,9 @@ judges = {"the reranker": reranker, "the scorer": scorer, "your CLIP": own_judge
 CANDIDATES = 8
 as_trained = partial(pipeline.draw, sampling=SamplingConfig())
 with use(mine(globals())):
-    candidates = np.stack([draw_rows(as_trained, some, emoji, seed) for seed in range(CANDIDATES)], 1)  # [B, 8, 32, 32, 3]
+    candidates = np.stack(
+        [draw_rows(as_trained, some, emoji, seed) for seed in range(CANDIDATES)], 1
+    )  # [B, 8, 32, 32, 3]
 
 
 def of_candidates(measure):
@@ -941,7 +965,9 @@ for name, style, color, shift in styles:
     means = [estimate(values.mean(1), roles[some])]
     means += [estimate(values[everyone, places], roles[some]) for places in first.values()]
     ends = [[one.mean - one.low for one in means], [one.high - one.mean for one in means]]
-    axis.errorbar(np.arange(4) + shift, [one.mean for one in means], ends, fmt=style, color=color, capsize=4, label=name)
+    axis.errorbar(
+        np.arange(4) + shift, [one.mean for one in means], ends, fmt=style, color=color, capsize=4, label=name
+    )
     axis.plot(3.5, values.max(1).mean(), style[0], color=color, fillstyle="none")
 axis.set_xticks([0, 1, 2, 3, 3.5], ["chance", "best of 2", "best of 4", "best of 8", "any of 8"])
 axis.set(ylim=(0, 1.02), ylabel="share", title="Chosen by the reranker, measured by three")
@@ -1095,7 +1121,10 @@ for name, pictures in sources(counted).items():
     columns["scorer"] = found_among(scorer.image_vectors(to_floats(pictures)), texts).double().numpy()
     for split in ("all", *SPLITS):
         part = np.ones(len(counted), bool) if split == "all" else splits == split
-        ones = [estimate(columns[key][part], roles[counted[part]]) for key in ("base_recall", "style_swap", "tone_swap", "scorer")]
+        ones = [
+            estimate(columns[key][part], roles[counted[part]])
+            for key in ("base_recall", "style_swap", "tone_swap", "scorer")
+        ]
         print(f"{name:12}{split:10}" + "".join(f"{in_words(one) if one else '–':>20}" for one in ones))
 
 # %% [markdown]
@@ -1162,28 +1191,177 @@ for name, pictures in sources(counted).items():
 # %% [markdown]
 # ## 4.12 My pictures look like this
 #
-# Six things that everybody sees who draws with such a model, each made here. The prompts of 1 and 2 are free ones, which the
-# model has no training captions for.
+# What everybody sees sooner or later who draws with such a model, each made here with the shipped weights. Line 0 is healthy. Of
+# line 1 the prompts are free ones, of which the model knows no word or few. **Predict** from the code what lines 5, 6 and 7 look like.
+# (Ten seconds.)
 
 # %%
 unknown = [asked[number] for number in (30, 60, 68, 80, 92, 95)]
 known = ["red apple, twemoji style", "woman fairy medium-dark skin tone, twemoji style", "cat face, noto style",
          "butterfly, fluent style", "hourglass done, noto style", "pirate flag, openmoji style"]  # fmt: skip
-sick = {
-    "1": (unknown, SamplingConfig(temperature=0, guidance=1)),
-    "1, cured": (unknown, settings),
-    "2": (known, SamplingConfig(temperature=0.4, guidance=40)),
-    "3": (known, SamplingConfig(temperature=3, guidance=1)),
-    "4": (known[:1] * 6, SamplingConfig(temperature=0, guidance=4)),
-    "5": (known, SamplingConfig(temperature=0.4, guidance=0)),
-}
+
+
+def tokens_of(words, seeds=range(6), **changed):
+    """Image tokens [6, 64] of six captions; `changed` are settings."""
+    return pipeline.predict(*pipeline.encode_text(words), seeds, replace(settings, **changed))
+
+
 with use(mine(globals())):
-    pages = [to_pixels(pipeline.draw(words, range(len(words)), one)) for words, one in sick.values()]
-    hundred = {g: draw_many(partial(pipeline.draw, sampling=SamplingConfig(temperature=0.4, guidance=g)), asked, [0] * 100) for g in (1, 4)}
-show(np.concatenate(pages), 6, list(sick), scale=3, width=6)
+    healthy = tokens_of(known)
+    other_names = torch.randperm(512, generator=torch.Generator().manual_seed(0))
+    sick = {
+        "0 healthy": healthy,
+        "1": tokens_of(unknown, temperature=0, guidance=1),
+        "1, cured": tokens_of(unknown),
+        "2": tokens_of(known, guidance=40),
+        "3": tokens_of(known, temperature=2, guidance=1),
+        "4": tokens_of(known[:1] * 6, temperature=0),
+        "5": tokens_of(known, seeds=[1] * 6, guidance=0),
+        "6": healthy.roll(1, dims=1),
+        "7": other_names[healthy],
+    }
+    pages = [to_pixels(pipeline.decode_image(tokens)) for tokens in sick.values()]
+    hundred = {guidance: draw_many(partial(pipeline.draw, sampling=replace(settings, guidance=guidance)), asked, [0] * 100)
+               for guidance in (1, 4)}  # fmt: skip
+show(np.concatenate(pages), 6, list(sick), scale=3, width=5.5)
+for name in ("0 healthy", "1", "1, cured"):
+    print(f"{name:9}: different tokens in each picture", [len(set(row)) for row in sick[name].tolist()])
 for guidance, pictures in hundred.items():
-    print(f"free prompts, guidance {guidance}: {np.mean(pictures.mean((1, 2, 3)) > 250):.2f} are white paper, nearly or quite")
+    print(
+        f"free prompts, guidance {guidance}: {np.mean(pictures.mean((1, 2, 3)) > 250):.2f} are white paper, nearly or quite"
+    )
 
 # %% [markdown]
-# *The figure in words: TODO*
+# *The figure in words: TODO412*
 #
+# | | it looks like this | because | do this |
+# |---|---|---|---|
+# | 1 | white paper, or one flat field: the same token again and again | the likeliest picture to words that it does not know is background, and a low temperature with guidance 1 takes what is likeliest | guidance 2 to 4; a temperature above 0; in training, captions in other words |
+# | 2 | dark spots and hard edges; in large models, garish colors | so much guidance that whatever the caption makes a little less likely is ruled out, also what a picture needs | less of it; let `dev` choose |
+# | 3 | confetti | temperature too high: the tail is drawn from again and again, and the model goes on from what it never saw | 1 or less, top-p, or more guidance |
+# | 4 | every seed gives the same picture | temperature 0, or near it with much guidance; or the seed never reaches the noise | more temperature; print the noise of two seeds |
+# | 5 | every caption gives the same picture | the caption does not arrive: guidance 0, a mask that hides all, the empty caption in both rows | two captions with the same noise must give other logits; the wrong captions of section 3.9 |
+# | 6 | all is right, but one cell to the right, and the last column stands on the left, a line lower | the start token is kept as if it were a token of the picture, or the target was not shifted | compare the first tokens with those of a real picture |
+# | 7 | outlines can be guessed, colors are those of a mosaic | these tokens belong to another VQGAN's codebook | one folder for both; after a new VQGAN, a new BART |
+#
+# ## 4.13 What goes wrong in real life
+#
+# **Guidance that led nowhere.** In a much-used reimplementation of DALL·E the empty caption was written into the very memory of the real
+# one: after the first token the model saw no text in either row, and guidance amplified nothing. Nothing crashed. Symptom 5 finds it.
+#
+# **Ids that nobody can paint.** The heads of DALL·E mini and mega have 1 and 32 rows more than the VQGAN has codes, and the code that came
+# with them does not rule them out. Such ids are unlikely, and unlikely things happen. Your `decode_step` drops them all.
+#
+# **A judge that can read.** Goh and others stuck a paper with the word `iPod` on an apple, and CLIP saw an iPod. Whoever reranks with such
+# a judge selects for pictures with writing in them.
+#
+# **The best of very many.** Gao and others let a judge choose among more and more answers of a language model, and had a second, larger judge
+# score them in place of people: its marks rose, and then *fell*, while the first judge's kept rising. It is called Goodhart's law: a
+# measure that becomes a goal is a good measure no longer.
+#
+# - G. Goh and others: *Multimodal Neurons in Artificial Neural Networks*, Distill 2021.
+# - L. Gao, J. Schulman, J. Hilton: *Scaling Laws for Reward Model Overoptimization*, ICML 2023, arXiv:2210.10760.
+# - C. Saharia and others: *Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding* (Imagen), NeurIPS 2022,
+#   arXiv:2205.11487: section 2.3, on high guidance.
+
+# %% written: generation.best_of_64 [markdown]
+# points: 3
+# question: **In your own words** (four or five sentences). A shop offers pictures to order, and advertises: "We now draw 64 candidates
+# and deliver the one that our CLIP likes best. The CLIP score of what we deliver rose from .61 to .88, above that of real
+# photographs, so our pictures are now better than photographs." What is wrong with this conclusion? Which two measurements would you
+# make, and with what would you compare each? What would customers see if the judge has a weakness?
+# rubric:
+# - 1 point: the score is that of the judge who chose; it rises with the number of candidates even where pictures do not get better, and
+#   a score above real pictures' is the sign of it.
+# - 1 point: two measurements by others than the chooser (people who do not know which was chosen, another kind of judge, the nearest real
+#   picture), each with a comparison: a random one of the 64, one candidate, real pictures, the best of 64 by that measure. Half a point
+#   without comparisons or intervals.
+# - 1 point: what the judge wrongly likes is delivered more often (writing, one style, one skin or gender that it ties to a word), and
+#   with more candidates more so. "The judge may be wrong" alone is not enough.
+# answer:
+# The CLIP that scores is the one that chose, so its score says how well it was pleased, not how good the pictures are; that it is now above
+# real photographs, which cannot be too good, shows just that. I would let people, who do not know which is which, compare the chosen
+# picture with a random one of the same 64, and count how often they prefer it, with an interval over orders. I would also ask a judge of
+# another kind, for instance a detector of the ordered things, and compare chosen, random and real. If the CLIP likes writing, or thinks of
+# nurses as women, then of 64 candidates it will nearly always find one with writing or a woman, and all customers get those.
+
+# %% [markdown]
+# ## Bonus: a test that kills a bug
+#
+# Four kinds of noise that are *nearly* right, and your test, which may draw as often as it likes. The first, one assertion, sees through one of
+# them. Add assertions until all die and the right one still lives. Which bug can no test with *two* codes find?
+
+
+# %%
+def right_noise(uniform):
+    """Gumbel's."""
+    return -(-uniform.log()).log()
+
+
+def with_the_other_sign(uniform):
+    """The shape is right, the tail is on the wrong side."""
+    return (-uniform.log()).log()
+
+
+def bell_shaped(uniform):
+    """Noise is Gauss's, is it not?"""
+    return math.sqrt(2) * torch.erfinv(2 * uniform - 1)
+
+
+def as_it_comes(uniform):
+    """Random is random: no logarithm at all."""
+    return uniform
+
+
+def one_for_all_codes(uniform):
+    """What is added to all logits alike changes nothing."""
+    return right_noise(uniform[:, :1]).expand_as(uniform)
+
+
+def shares(noise, probability, draws=1000):
+    """How often each code is drawn from the logits of these probabilities."""
+    uniform = torch.rand(draws, len(probability), generator=torch.Generator().manual_seed(0)).clamp(1e-6, 1 - 1e-6)
+    drawn = (torch.tensor(probability).log() + noise(uniform)).argmax(1)
+    return (drawn.bincount(minlength=len(probability)) / draws).tolist()
+
+
+def believes(noise):
+    """Whether a noise passes the test."""
+    claims = [0.45 < shares(noise, [0.5, 0.5])[0] < 0.55]  # add yours
+    return all(claims)
+
+
+print("the right one passes:", believes(right_noise))
+for bug in (with_the_other_sign, bell_shaped, as_it_comes, one_for_all_codes):
+    print("✗ lives" if believes(bug) else "✓ dead ", "–", bug.__doc__)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Begin with unequal codes, .9 and .1. Then three codes, one of them likely. And how narrow may your bounds be? A standard error is
+# $\sqrt{p (1 - p) / n}$; more draws make it smaller.
+#
+# </details>
+#
+# ## Where to read on
+#
+# - A. Holtzman and others: *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751: top-p, and why the likeliest is dull.
+# - A. Fan, M. Lewis, Y. Dauphin: *Hierarchical Neural Story Generation*, ACL 2018, arXiv:1805.04833: top-k.
+# - C. Maddison, D. Tarlow, T. Minka: *A\* Sampling*, NeurIPS 2014, arXiv:1411.0030: Gumbel noise; E. Gumbel: *Statistical Theory of Extreme
+#   Values and Some Practical Applications*, 1954.
+# - J. Ho, T. Salimans: *Classifier-Free Diffusion Guidance*, 2022, arXiv:2207.12598.
+# - N. Shazeer: *Fast Transformer Decoding: One Write-Head is All You Need*, 2019, arXiv:1911.02150: the cache and its memory.
+# - A. Radford and others: *Learning Transferable Visual Models From Natural Language Supervision* (CLIP), ICML 2021, arXiv:2103.00020.
+# - A. Ramesh and others: *Zero-Shot Text-to-Image Generation* (DALL·E), ICML 2021, arXiv:2102.12092: reranking.
+# - In this package: `minidalle/sampling.py` and `clip/contrast.py` are what you have just written; `bart/cache.py` is the cache, and
+#   `evaluation/scoring.py` makes the tables.
+#
+# **Next:** what such a model has understood, and what it only remembers: lesson 05, on generalization, which is still to come.
+
+# %% instructor [markdown]
+# **For the instructor.** About four hours, one and a half of them for the functions; good places to stop are the ends of 4.4, 4.6 and 4.8.
+# Planned as the longest are `top_p_filter` (the way back from the sorted order), `generate_tokens` and `clip_loss`. Let students write their
+# prediction for the reranker's line in 4.8 down before it runs; few expect its own column. Start `minidalle run --parts` (section 4.10) before
+# a break: it takes a quarter of an hour. `MINIDALLE_QUICK=1` halves the rows of the tables and shortens the CLIP's training; numbers then
+# differ from those in the text. The project of 4.11 is graded by hand with its rubric; half of the lesson's points is a fair weight. If time
+# is short, leave out `top_k_filter` and `rerank` with a `course.toml` (docs/authoring.md).

@@ -51,7 +51,7 @@ def cases(seed: int) -> list[Case]:
     return [
         plain(case(1, 1, 1, 1)),
         plain(case(1, 3, 2, 2)),
-        case(2, 3, 4, 2),
+        case(1, 3, 4, 2),
         case(2, 4, 4, 1, norm="normformer", glu=True),
         case(3, 4, 4, 2, norm="post", bias=True),
         case(1, 2, 4, 2, norm="normformer", dropout=1.0),

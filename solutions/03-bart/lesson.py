@@ -1095,7 +1095,7 @@ plt.show()
 # Be as strict with this table as with those of others. It is of one small model after 510 steps: what learns *faster*
 # need not end up *better*. The changes were made in one order; GLU without NormFormer may be another matter. Of two
 # learning rates the higher won in all six arms, so that an arm that would bear an even higher one has not shown all it
-# can. Of five intervals of 95 %, one in four such tables has one that misses. And `dev` has chosen the rates, too; but
+# can. With five intervals of 95 %, one table in four has one that misses. And `dev` has chosen the rates, too; but
 # all arms had the same choice.
 #
 # **One arm again, with your functions.** The file's recipe, the same seed and the same batches: if your functions are

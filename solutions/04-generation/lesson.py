@@ -91,7 +91,7 @@ from minidalle.reports.trace import growing_pictures, paint_codes
 from minidalle.sampling import SamplingConfig, picture_noise
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's, told apart by everybody
-QUICK = bool(os.environ.get("MINIDALLE_QUICK"))  # fewer pictures and a shorter training, for a computer room
+QUICK = bool(os.environ.get("MINIDALLE_QUICK"))  # fewer pictures: then numbers differ from those in the text
 
 emoji = emoji_pictures(32)  # drawn once, which takes some ten seconds, and then kept
 roles = emoji.columns["role"]
@@ -108,9 +108,9 @@ def show(pictures, columns, labels=(), title="", scale=2, width=10, names=()):
     figure, axis = plt.subplots(figsize=(width, width * page.shape[0] / page.shape[1] + 0.4))
     axis.imshow(page, interpolation="nearest")
     for words, set_ticks, length in ((labels, axis.set_yticks, page.shape[0]), (names, axis.set_xticks, page.shape[1])):
-        set_ticks([(place + 0.5) * length / len(words) for place in range(len(words))], words)
+        set_ticks([(place + 0.5) * length / len(words) for place in range(len(words))], words, fontsize=8)
     axis.xaxis.tick_top()
-    axis.set_title(title, fontsize=10)
+    axis.set_title(title, fontsize=10, pad=12)
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     figure.tight_layout()
@@ -506,14 +506,14 @@ show(
 # *The figure in words: TODO*
 #
 # One caption shows what can happen, not what usually does. So measure: 96 rows of `dev` whose captions name no skin tone
-# (those with one are nearly always right), drawn at five guidances and two temperatures. *Right thing* is the share whose
+# (those with one are nearly always right), drawn at six guidances and two temperatures. *Right thing* is the share whose
 # nearest real picture, in pixels, shows the right role. *Vividness* is how far apart the largest and the smallest color of a
 # pixel are, averaged over the picture; the real ones have one, too. **Predict** the curves. (About half a minute.)
 
 # %%
 some = np.array([row for row in some_rows(emoji, "dev", None) if not emoji.toned[row]])[: 48 if QUICK else 96]
 some_captions = [emoji.captions[row] for row in some]
-strengths = (0, 1, 2, 4, 10)
+strengths = (0, 1, 2, 4, 10, 40)
 
 
 def vividness(pictures):
@@ -537,14 +537,15 @@ for number, (axis, title) in enumerate(zip(axes, ("right thing", "vividness"), s
     for temperature, style, color, shift in ((0.4, "o-", BLUE, -0.06), (1, "s--", ORANGE, 0.06)):
         means = [measured[temperature, guidance][number] for guidance in strengths]
         ends = [[one.mean - one.low for one in means], [one.high - one.mean for one in means]]
-        places = [guidance + shift for guidance in strengths]
+        places = np.arange(len(strengths)) + shift
         axis.errorbar(
             places, [one.mean for one in means], ends, fmt=style, color=color, capsize=4, label=f"T = {temperature}"
         )
+    axis.set_xticks(range(len(strengths)), strengths)
     axis.set(xlabel="guidance", ylabel=title, ylim=(-0.01, None))
 axes[0].legend(loc="lower right")
 axes[1].axhline(of_real, color="gray", ls=":")
-axes[1].text(7, of_real, "real", ha="center", va="bottom", fontsize=9)
+axes[1].text(0.1, of_real, "real", ha="center", va="bottom", fontsize=9)
 figure.tight_layout()
 plt.show()
 
@@ -856,7 +857,7 @@ plt.show()
 differ = (measures["right thing, in pixels"].std(1) > 0).nonzero()[0][:5]  # right in some candidates, in others not
 order = likes(reranker).argsort(1, descending=True).numpy()
 lines = [np.concatenate([emoji.pictures[some[row]][None], candidates[row][order[row]]]) for row in differ]
-places = ["the reranker's 1", *map(str, range(2, 9))]
+places = ["best", *map(str, range(2, 9))]  # in the reranker's order
 show(np.concatenate(lines), 9, [some_captions[row] for row in differ], names=["real", *places], scale=3, width=10)
 
 # %% [markdown]
@@ -946,12 +947,11 @@ def sources(rows):
 
 
 gallery = np.array(gallery)
-names = [emoji.captions[row].removesuffix(" style").replace(", ", "\n") for row in gallery]
+names = [f"{emoji.splits[row]}: {emoji.captions[row].removesuffix(' style')}" for row in gallery]
 for part in (slice(0, 10), slice(10, 20)):
-    columns = ["\n".join(textwrap.wrap(name.replace("\n", ", "), 14)) for name in names[part]]
     by_source = sources(gallery[part])
-    title = ", ".join(dict.fromkeys(emoji.splits[gallery[part]].tolist()))
-    show(np.concatenate([*by_source.values()]), 10, list(by_source), title, scale=3, width=12, names=columns)
+    columns = ["\n".join(textwrap.wrap(name, 13)) for name in names[part]]
+    show(np.concatenate([*by_source.values()]), 10, list(by_source), scale=3, width=12, names=columns)
 
 # %% [markdown]
 # *The figures in words: TODO*
@@ -1024,8 +1024,8 @@ for name, pictures in sources(counted).items():
 # %% [markdown]
 # ## 4.12 My pictures look like this
 #
-# Six things that everybody sees who draws with such a model, each made here. The prompts of 1 and 2 are free ones, which the
-# model has no training captions for.
+# Seven things that everybody sees who draws with such a model, each made here. Lines 1 and 1b are of free prompts, for which the
+# model has no training captions: names, names with more words, and paraphrases. (A quarter of a minute.)
 
 # %%
 unknown = [asked[number] for number in (30, 60, 68, 80, 92, 95)]
@@ -1033,19 +1033,126 @@ known = ["red apple, twemoji style", "woman fairy medium-dark skin tone, twemoji
          "butterfly, fluent style", "hourglass done, noto style", "pirate flag, openmoji style"]  # fmt: skip
 sick = {
     "1": (unknown, SamplingConfig(temperature=0, guidance=1)),
-    "1, cured": (unknown, settings),
+    "1b": (unknown, settings),
     "2": (known, SamplingConfig(temperature=0.4, guidance=40)),
     "3": (known, SamplingConfig(temperature=3, guidance=1)),
     "4": (known[:1] * 6, SamplingConfig(temperature=0, guidance=4)),
     "5": (known, SamplingConfig(temperature=0.4, guidance=0)),
 }
-with use(mine(globals())):
-    pages = [to_pixels(pipeline.draw(words, range(len(words)), one)) for words, one in sick.values()]
-    hundred = {g: draw_many(partial(pipeline.draw, sampling=SamplingConfig(temperature=0.4, guidance=g)), asked, [0] * 100) for g in (1, 4)}
-show(np.concatenate(pages), 6, list(sick), scale=3, width=6)
-for guidance, pictures in hundred.items():
-    print(f"free prompts, guidance {guidance}: {np.mean(pictures.mean((1, 2, 3)) > 250):.2f} are white paper, nearly or quite")
+with use(mine(globals())), torch.inference_mode():
+    pages = [to_pixels(pipeline.draw(words, range(6), one)) for words, one in sick.values()]
+    healthy = pipeline.predict(*pipeline.encode_text(known), range(6), settings)
+    for wrong in (healthy.roll(1, 1), torch.randperm(512, generator=torch.Generator().manual_seed(0))[healthy]):
+        pages.append(to_pixels(pipeline.decode_image(wrong)))
+    for guidance in (1, 4):
+        draw = partial(pipeline.draw, sampling=replace(settings, guidance=guidance))
+        white = draw_many(draw, asked, [0] * len(asked)).mean((1, 2, 3)) > 250
+        print(f"free prompts, guidance {guidance}: {white.mean():.0%} are white paper, or nearly")
+show(np.concatenate(pages), 6, [*sick, "6", "7"], scale=3, width=6)
+print("the free prompts of lines 1 and 1b:", ", ".join(unknown))
 
 # %% [markdown]
 # *The figure in words: TODO*
 #
+# | | it looks like this | because | do this |
+# |---|---|---|---|
+# | 1 | white paper, or hardly anything | greedy without guidance takes the likeliest token each time, and for words that it hardly knows that is the background, which is never taken back | guidance (1b: the same prompts at 4), some temperature; and know that what then comes is a guess |
+# | 2 | hard edges, torn shapes, the same at every seed | guidance far too high: only what the caption makes *more* likely counts, not what is likely | 2 to 10 |
+# | 3 | scraps of everything | temperature too high: the tail of unlikely codes is drawn from all the time | temperature below 1, or top-p |
+# | 4 | every seed gives the same picture | temperature 0: chance is not asked at all; or one noise for all pictures of the batch | temperature above 0; noise for each picture from its own seed |
+# | 5 | fine pictures of something else, or white | guidance 0, or the two branches exchanged: the caption is not looked at | u + s · (c − u), with c of the real caption |
+# | 6 | right, but moved by a cell, and one cell of the right border is at the left | tokens are off by one: the start token was kept, or the input was shifted twice | N tokens are drawn, and the start token is none of them |
+# | 7 | right outline, wrong colors and patterns everywhere | the tokens are another VQGAN's: BART and VQGAN are of two runs | one VQGAN for the training of BART and for drawing |
+#
+# ## 4.13 What goes wrong in real life
+#
+# **A null caption by mistake.** In one open reproduction of DALL·E, the empty caption for guidance was written through a view into the
+# mask of the *real* one. From the second token on, both branches saw no text, and guidance pushed along a difference that had
+# nothing to do with the caption. Nothing crashed, and pictures came out. A test that compares guidance 1 with no guidance at all finds
+# it; so does one that compares a guided picture with and without the cache.
+#
+# **Ids that nobody can paint.** DALL·E mini's decoder has logits for more ids than there are codes, and not all others are ruled
+# out when it draws. It hardly ever happens, and then a picture has a hole.
+#
+# **The judge that ranks.** What you measured in 4.8 is known from far larger models. Gao and others trained judges of answers and let
+# one choose among more and more candidates: its own score rises on and on, the score of a better judge rises, stops, and in the end
+# falls. Whoever reports the score of the judge that chose reports how well choosing works, not how good the pictures are.
+#
+# **Best of how many?** The pictures of the paper that introduced DALL·E are the best of 512. Somebody who draws one gets one. When you
+# see fine pictures of a new model, ask out of how many they were chosen, and by whom.
+
+# %% written: generation.who_judges [markdown]
+# points: 3
+# question: **In your own words** (four or five sentences). A company writes: "Our generator draws 64 candidates and keeps the one
+# with the highest CLIP score. On our benchmark, the mean CLIP score rose from 0.27 to 0.33, which shows that our pictures follow
+# captions better." What does the number show, and what does it not? How would you find out what they claim? What would choosing by CLIP
+# do to things that CLIP is bad at?
+# rubric:
+# - 1 point: the score is bound to rise, as it is what was chosen by, even if all candidates are equally good; it shows that candidates
+#   differ in CLIP's opinion. "CLIP is biased" alone is half a point.
+# - 1 point: a measure that did not choose: another judge that shares neither weights nor, better, training data; people, blind, who
+#   see the chosen one beside a random one of the same 64; with intervals over captions. Chance and "any of 64" beside it.
+# - 1 point: what CLIP cannot see is not chosen for, and may get worse (counts, left and right, text, hands); what it likes without
+#   reason is chosen for (a caption's word written into the picture, frequent views and groups).
+# answer:
+# The score had to rise: of 64 numbers that scatter, the largest is larger than their mean, whatever they measure. So it shows only that
+# CLIP finds the candidates unequal. I would show people the chosen picture beside one drawn at random from the same 64, without
+# saying which is which, and count how often they find that it fits the caption better, with an interval over captions; a judge that
+# learned from other data would be second best. CLIP is poor at counting and at left and right, so choosing does not
+# improve these. If it prefers what was frequent on the web, each choice makes the pictures a little more like that.
+
+# %% [markdown]
+# ## Bonus: write the tests yourself
+#
+# These are the mistakes that the check of `top_p_filter` knows by name. Which inputs find them? The first finds some. Add
+# logits until all are found; few are enough if they are chosen well. Hints: equal logits, codes that are ruled out already, more than one
+# row, rows in different orders, and p at the edge.
+
+# %%
+from minidalle.exercises import EXERCISES
+from minidalle.exercises.exercise import mistake
+
+inputs = [([[-1.6, -0.7, -1.2]], 0.6)]  # add yours: rows of logits, and p
+
+exercise, found_mistakes = EXERCISES["generation.top_p_filter"], 0
+for wrong in exercise.wrong:
+    finders = []
+    for rows_of_logits, p in inputs:
+        expected = exercise.reference(torch.tensor(rows_of_logits), p)
+        given = torch.tensor(rows_of_logits)
+        try:
+            answer = wrong(given, p)
+            differs = answer.shape != expected.shape or not torch.allclose(answer, expected, atol=1e-5)
+            differs = differs or not torch.equal(given, torch.tensor(rows_of_logits))  # it changed what it was given
+        except Exception:  # a mistake that crashes is found, too
+            differs = True
+        finders += [f"{rows_of_logits}, {p}"] if differs else []
+    found_mistakes += bool(finders)
+    print("✓ found by" if finders else "✗ not found", *finders[:1], "–", mistake(wrong)[0])
+print(f"{found_mistakes} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
+
+# %% [markdown]
+# ## Where to read on
+#
+# - A. Holtzman and others: *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751: why the likeliest text is a bad
+#   text; top-p.
+# - A. Fan, M. Lewis, Y. Dauphin: *Hierarchical Neural Story Generation*, ACL 2018, arXiv:1805.04833: top-k.
+# - C. J. Maddison, D. Tarlow, T. Minka: *A\* Sampling*, NIPS 2014, arXiv:1411.0030: Gumbel noise.
+# - J. Ho, T. Salimans: *Classifier-Free Diffusion Guidance*, 2022, arXiv:2207.12598; O. Gafni and others: *Make-A-Scene*, ECCV 2022,
+#   arXiv:2203.13131: guidance for logits, as here.
+# - N. Shazeer: *Fast Transformer Decoding: One Write-Head is All You Need*, 2019, arXiv:1911.02150: the cache, and how to make it smaller.
+# - A. Radford and others: *Learning Transferable Visual Models From Natural Language Supervision* (CLIP), ICML 2021, arXiv:2103.00020.
+# - A. Ramesh and others: *Zero-Shot Text-to-Image Generation* (DALL·E), ICML 2021, arXiv:2102.12092.
+# - L. Gao, J. Schulman, J. Hilton: *Scaling Laws for Reward Model Overoptimization*, ICML 2023, arXiv:2210.10760.
+# - In this package: `minidalle/sampling.py` and `clip/contrast.py` are what you have just written; `pipeline.py` calls it.
+#
+# **Next:** lesson 05, which asks what your model has understood, and what it only remembers.
+
+# %% instructor [markdown]
+# **For the instructor.** Three to four hours, an hour and a half of them writing; good places to stop are the ends of 4.4 and 4.6. Planned as
+# the longest is `top_p_filter` (what reaches p stays; back into the old order); `decode_step` and `generate_tokens` are short if the
+# order is clear. On one core all cells together take about two minutes; `MINIDALLE_QUICK=1` draws fewer pictures. Section 4.10 starts
+# the command on what is *saved*. Let students start the real run before a break or at night, on the first day, and go on with 4.11
+# afterwards; a computer that sleeps stops it, and the same command goes on. If time is short, leave out `top_k_filter` with a
+# `course.toml` (docs/authoring.md), and 4.6. Good for discussion: the table of 4.8 before its last lines are read; who
+# would have noticed, with one judge only? The project of 4.11 takes two evenings and is graded by its rubric.

@@ -13,34 +13,35 @@ from minidalle.sampling_config import SamplingConfig
 
 Answer = Callable[[Tensor, Tensor, SamplingConfig], Tensor]
 
+TRIES = 2000
+
 
 def cases(seed: int) -> list[Case]:
     """One token each, on which some mistakes show: noise, temperature, extra ids, filters, their order; then many."""
     chance = generator(seed, "generation.decode_step")
 
     def case(size: tuple[int, int], config: SamplingConfig, *mistakes: Answer, extra: int = 0) -> Case:
-        """Logits and noise, in tenths, for which these mistakes draw other tokens, and no rounding decides."""
-
-        def telling(logits: Tensor, noise: Tensor) -> bool:
-            token = decode_step(logits, noise, config)
-            wrong = (bool((mistake(logits, noise, config) != token).any()) for mistake in mistakes)
-            return _is_clear(logits, noise, config) and all(wrong)
-
-        def tenths(low: int, high: int, width: int) -> Tensor:
-            return torch.randint(low, high, (size[0], width), generator=chance) / 10
-
-        tries = ((tenths(-20, 40, size[1] + extra), tenths(-15, 30, size[1])) for _ in range(10_000))
-        logits, noise = next(pair for pair in tries if telling(*pair))
+        """Logits and noise, in tenths: of many pictures some for which these mistakes draw other tokens."""
+        pictures, codes = size
+        logits = torch.randint(-20, 40, (TRIES, codes + extra), generator=chance) / 10
+        noise = torch.randint(-15, 30, (TRIES, codes), generator=chance) / 10
+        clear = _is_clear(logits, noise, config)
+        logits, noise = logits[clear], noise[clear]
+        right = decode_step(logits, noise, config)
+        telling = [mistake(logits, noise, config) != right for mistake in mistakes]
+        chosen = torch.stack([torch.ones_like(right, dtype=torch.bool), *telling]).all(dim=0)
+        chosen[0] |= pictures > 1  # what is taken from the first picture is taken from this one
         settings = {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
-        return {"logits": logits, "noise": noise, **settings, "guidance": config.guidance}
+        kept = {"logits": logits[chosen][:pictures], "noise": noise[chosen][:pictures]}
+        return {**kept, **settings, "guidance": config.guidance}
 
     plain = SamplingConfig()
     hot = SamplingConfig(temperature=float(torch.randint(4, 9, (), generator=chance)) / 2)
     cold = SamplingConfig(temperature=float(torch.randint(3, 7, (), generator=chance)) / 10)
-    both = SamplingConfig(temperature=2.0, top_k=4, top_p=0.6)
+    both = SamplingConfig(temperature=1.5, top_k=5, top_p=0.5)
     return [
         case((1, 2), plain, leaves_the_noise_out, subtracts_the_noise, takes_the_smallest),
-        case((1, 3), hot, leaves_the_temperature_out, multiplies_the_noise_by_the_temperature),
+        case((1, 4), hot, leaves_the_temperature_out, multiplies_the_noise_by_the_temperature),
         case((1, 3), plain, draws_one_of_the_last_ids, extra=1),
         case((1, 4), SamplingConfig(top_k=2), leaves_top_k_out, adds_the_noise_before_the_filters, extra=1),
         case((1, 4), SamplingConfig(top_p=0.7), leaves_top_p_out, drops_other_ids_after_the_filters, extra=2),
@@ -54,15 +55,16 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-def _is_clear(logits: Tensor, noise: Tensor, config: SamplingConfig) -> bool:
-    """Whether the largest sum is larger than the next by far, and p no running sum of probabilities."""
+def _is_clear(logits: Tensor, noise: Tensor, config: SamplingConfig) -> Tensor:
+    """For which pictures rounding decides nothing: no equal logits or largest sums, p not just reached; bool [B]."""
+    differences = logits.sort(dim=-1).values.diff(dim=-1)
     logits = apply_temperature(logits[:, : noise.shape[1]], config.temperature)
     if config.top_k is not None:
         logits = top_k_filter(logits, config.top_k)
-    sums = logits.softmax(-1).sort(descending=True).values.cumsum(-1)
-    two = (top_p_filter(logits, config.top_p) + noise).topk(2).values
-    gaps = torch.cat([two[:, :1] - two[:, 1:], (sums - config.top_p).abs() + (config.top_p == 1)], dim=1)
-    return bool((gaps > 1e-3).all())
+    reached = logits.softmax(-1).sort(descending=True).values.cumsum(-1)
+    largest = (top_p_filter(logits, config.top_p) + noise).topk(2).values
+    short_of_p = (reached - config.top_p).abs() + (config.top_p == 1)
+    return (torch.cat([differences, largest[:, :1] - largest[:, 1:], short_of_p], dim=1) > 1e-3).all(dim=1)
 
 
 def _kept(logits: Tensor, config: SamplingConfig) -> Tensor:

@@ -1,6 +1,7 @@
 """Exercise: draw whole pictures, token after token."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,30 +14,37 @@ from minidalle.sampling_config import SamplingConfig
 
 Answer = Callable[[NextLogits, Tensor, SamplingConfig], Tensor]
 
+TRIES = 100
+
 
 def cases(seed: int) -> list[Case]:
     """Two tokens; three, two pictures of three, on which some mistakes show; a temperature, top-k; four long ones."""
     chance = generator(seed, "generation.generate_tokens")
 
-    def case(size: tuple[int, int, int], config: SamplingConfig, *mistakes: Answer, extra: int = 0) -> Case:
-        """Tables and noise, in halves and tenths, for which these mistakes draw other tokens, and rounding none."""
-        codes = size[-1]
+    def one_try(
+        size: tuple[int, int, int], config: SamplingConfig, mistakes: tuple[Answer, ...], extra: int
+    ) -> dict[str, Any]:
+        """A model of halves, noise of tenths, and of many pictures some for which these mistakes draw other tokens."""
+        pictures, length, codes = size
+        start, after = (torch.randint(-3, 7, (rows, codes + extra), generator=chance) / 2 for rows in (1, codes))
+        noise = torch.randint(-15, 30, (TRIES, length, codes), generator=chance) / 10
 
-        def telling(start: Tensor, after: Tensor, noise: Tensor) -> bool:
-            def tokens(answer: Answer, tilt: float = 0.0) -> Tensor:
-                return answer(TableModel(start.tolist(), after.tolist()), noise + tilt * torch.arange(codes), config)
+        def tokens(answer: Answer) -> Tensor:
+            return answer(TableModel(start[0].tolist(), after.tolist()), noise, config)
 
-            right = tokens(generate_tokens)
-            clear = all(torch.equal(tokens(generate_tokens, tilt), right) for tilt in (-1e-3, 1e-3))
-            return clear and all(not torch.equal(tokens(mistake), right) for mistake in mistakes)
-
-        def one_try() -> tuple[Tensor, Tensor, Tensor]:
-            start, after = (torch.randint(-3, 7, (rows, codes + extra), generator=chance) / 2 for rows in (1, codes))
-            return start[0], after, torch.randint(-15, 30, size, generator=chance) / 10
-
-        start, after, noise = next(one for one in (one_try() for _ in range(10_000)) if telling(*one))
+        noise = noise[_is_clear(TableModel(start[0].tolist(), after.tolist()), noise, config)]
+        right = tokens(generate_tokens)
+        telling = [(tokens(mistake) != right).any(dim=1) for mistake in mistakes]
+        chosen = torch.stack([torch.ones(len(noise), dtype=torch.bool), *telling]).all(dim=0)
+        chosen[0] |= pictures > 1  # what is taken from the first picture is taken from this one
+        noise = noise[chosen][:pictures]
         settings = {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
-        return {"start": start, "after": after, "noise": noise, **settings}
+        return {"start": start[0], "after": after, "noise": noise, **settings}
+
+    def case(size: tuple[int, int, int], config: SamplingConfig, *mistakes: Answer, extra: int = 0) -> Case:
+        """The first try that has as many pictures as it should."""
+        tries = (one_try(size, config, mistakes, extra) for _ in range(1000))
+        return next(one for one in tries if len(one["noise"]) == size[0])
 
     plain, hot = SamplingConfig(), SamplingConfig(temperature=float(torch.randint(4, 9, (), generator=chance)) / 2)
     return [
@@ -49,6 +57,13 @@ def cases(seed: int) -> list[Case]:
         case((4, 6, 5), plain, extra=1),
         case((3, 5, 4), SamplingConfig(temperature=0.7, top_k=3)),
     ]
+
+
+def _is_clear(model: TableModel, noise: Tensor, config: SamplingConfig) -> Tensor:
+    """For which pictures rounding decides nothing: a little more or less noise draws the same tokens, bool [B]."""
+    tilt = 1e-3 * torch.arange(noise.shape[-1])
+    less, more = (generate_tokens(model, noise + step, config) for step in (-tilt, tilt))
+    return (less == more).all(dim=1)
 
 
 def _empty(noise: Tensor) -> Tensor:

@@ -53,16 +53,16 @@ class TableModel:
     Attributes:
         start: its logits before any token, [V].
         after: a row [V] for each token; a token halves the logits so far and adds its row.
-        asked: how many tokens each picture had, and how many pictures there were, at each call.
+        shown: the shape of the tokens at each call, as text.
     """
 
     start: list[float]
     after: list[list[float]]
-    asked: list[list[int]] = field(default_factory=list, compare=False)
+    shown: list[str] = field(default_factory=list, compare=False)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Tokens so far, long [B, t] → logits [B, V]."""
-        self.asked.append(list(tokens.shape))
+        self.shown.append(str(list(tokens.shape)))
         logits = torch.tensor(self.start).expand(len(tokens), -1)
         for column in tokens.T:
             logits = logits / 2 + torch.tensor(self.after)[column]
@@ -75,10 +75,10 @@ class TableModel:
 def probe_generate_tokens(
     function: Function, start: Tensor, after: Tensor, noise: Tensor, temperature: float, top_k: int | None, top_p: float
 ) -> Plain:
-    """The tokens, and what the model was asked, call by call: the shapes of the tokens that it was shown."""
+    """The tokens, and the shape of those that the model was shown, call by call."""
     model = TableModel(start.tolist(), after.tolist())
     tokens = function(model, noise.clone(), SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p))
-    return {"tokens": tokens, "what the model was shown": model.asked}
+    return {"tokens": tokens, "shapes that the model was shown": list(model.shown)}
 
 
 def probe_rerank(function: Function, similarity: Tensor, keep: int) -> Plain:

@@ -5,15 +5,16 @@
 
 # %% [markdown]
 # You have a tokenizer that reads, a VQGAN that paints, and a BART that says how likely each next image token is. None
-# of them draws. In this lesson you write what does: choosing a token, choosing the next, 64 times, in the direction that
-# the caption points to. Then you draw several pictures and let a judge keep the best, and find out what a judge that
-# ranks is worth as a judge. At the end the parts of all your lessons train and draw together.
+# of them draws. In this lesson you write what does: choosing a token, choosing the next, 64 times, in the direction
+# that the caption points to. Then you draw several pictures and let a judge keep the best, and find out what a judge
+# that ranks is worth as a judge. At the end the parts of all your lessons train and draw together.
 #
 # ![Four boxes in a row: caption, text tokens, image tokens, pictures. The box image tokens, with a loop that says token after token, and the box pictures, with a judge that keeps the best, are highlighted: they are this lesson. The tokenizer was lesson 01, the VQGAN lesson 02, BART lesson 03.](pipeline.svg)
 #
 # **You will be able to**
 #
-# - draw from a model's logits, greedily or by chance, and say what temperature, top-k, top-p and guidance do to a picture;
+# - draw from a model's logits, greedily or by chance, and say what temperature, top-k, top-p and guidance do to a
+#   picture;
 # - write the decoding loop, and predict what a key/value cache saves and what it costs;
 # - train a small CLIP, rerank with it, and measure reranking without being fooled by your own judge;
 # - put a model beside its baseline, with intervals, and report what you find.
@@ -28,8 +29,8 @@
 #
 # <details><summary>Lesson 00: which pictures does the baseline hand out, and where can it never win?</summary>
 #
-# The picture of the training caption that is most like the wanted one, by TF-IDF. It cannot make what was never together,
-# such as a role in a new skin tone. In section 4.9 it comes back.
+# The picture of the training caption that is most like the wanted one, by TF-IDF. It cannot make what was never
+# together, such as a role in a new skin tone. In section 4.9 it comes back.
 #
 # </details>
 # <details><summary>Lesson 00: what does an interval over roles say that one over rows does not?</summary>
@@ -137,13 +138,13 @@ def in_words(one):
 # ## 4.1 From logits to a token
 #
 # The BART has read `butterfly, fluent style`, a caption that it never saw in training, and has written some of the
-# picture. For the next cell it gives 512 **logits**, one number for each code. `softmax` makes probabilities of them. And
-# then? A picture is made of tokens, not of probabilities: one code has to be *chosen*.
+# picture. For the next cell it gives 512 **logits**, one number for each code. `softmax` makes probabilities of them.
+# And then? A picture is made of tokens, not of probabilities: one code has to be *chosen*.
 #
 # - **Greedy**: always the likeliest. One caption then has one picture.
 # - **Draw**: each code as often as its probability says. That is what the model was trained to mean.
-# - In between: sharpen the probabilities first, or flatten them, and then draw. That is **temperature**. (The name is from
-#   physics: in a cold gas all molecules sit in the lowest state, in a hot one they are everywhere.)
+# - In between: sharpen the probabilities first, or flatten them, and then draw. That is **temperature**. (The name is
+#   from physics: in a cold gas all molecules sit in the lowest state, in a hot one they are everywhere.)
 #
 # Worked, on a neighboring problem: probabilities can be sharpened directly. Square them, and make their sum 1 again.
 
@@ -157,13 +158,13 @@ for power in (0.5, 1, 2, 20):
 # A power of probabilities is a *factor* of logits, since $p^a = e^{a \log p}$. So for logits it is one division: by the
 # temperature $T$, and the power is $1 / T$. Below 1 the likely become likelier, above 1 the unlikely do.
 #
-# **Predict.** Logits 0 and 2: the second token is $e^2$, about 7.4 times as likely as the first. How many times is it at
-# temperature 0.5? At 2? And what goes wrong at 0, in `logits / temperature` and softmax?
+# **Predict.** Logits 0 and 2: the second token is $e^2$, about 7.4 times as likely as the first. How many times is it
+# at temperature 0.5? At 2? And what goes wrong at 0, in `logits / temperature` and softmax?
 #
 # <details><summary>Answer</summary>
 #
-# $e^4$, about 55 times; $e^1$, about 2.7 times. At 0, 2 / 0 is infinite and 0 / 0 is not a number at all: this case needs
-# lines of its own.
+# $e^4$, about 55 times; $e^1$, about 2.7 times. At 0, 2 / 0 is infinite and 0 / 0 is not a number at all: this case
+# needs lines of its own.
 #
 # </details>
 #
@@ -173,7 +174,8 @@ for power in (0.5, 1, 2, 20):
 
 # %% [markdown]
 # **Look.** First what the model is asked for: the logits of all 64 cells of a picture that it draws. `shift_right` is
-# yours from lesson 03. **Predict**: for how many of the 512 codes does a cell have a chance worth mentioning, say of 1 %?
+# yours from lesson 03. **Predict**: for how many of the 512 codes does a cell have a chance worth mentioning, say of 1
+# %?
 
 # %%
 caption = "butterfly, fluent style"
@@ -205,12 +207,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: bars of the twelve likeliest codes of one cell; below each bar what its code paints, greens, blues and
-# violets. At temperature 0 one bar has all. At 0.4 two stand out, with .42 and .28. At 1 the highest has .09, and the twelve
-# together 43 %; at 2 they have 15 %, in bars that can hardly be seen.*
+# *The figure in words: bars of the twelve likeliest codes of one cell; below each bar what its code paints, greens,
+# blues and violets. At temperature 0 one bar has all. At 0.4 two stand out, with .42 and .28. At 1 the highest has .09,
+# and the twelve together 43 %; at 2 they have 15 %, in bars that can hardly be seen.*
 #
-# A cell of this butterfly has 7 to 28 codes worth mentioning, 19 on average. The colors below the bars say what kind of doubt it is:
-# not *whether* there is something dark or blue, but which. (These are logits without guidance, which comes in 4.5.)
+# A cell of this butterfly has 7 to 28 codes worth mentioning, 19 on average. The colors below the bars say what kind of
+# doubt it is: not *whether* there is something dark or blue, but which. (These are logits without guidance, which comes
+# in 4.5.)
 #
 # ## 4.2 Cut off the tail
 #
@@ -248,9 +251,9 @@ print(third.flatten().tolist(), numbers.masked_fill(numbers < third, 0.0), sep="
 # %% exercise: generation.top_k_filter
 
 # %% [markdown]
-# But how large should k be? Where the model is sure, 20 codes are far too many, and where it is not, they may be too few.
-# So the second cure lets the *model* say how many: **top-p**, also called nucleus sampling (Holtzman and others 2020). Sort
-# the codes, likeliest first, and keep the fewest that have probability p together.
+# But how large should k be? Where the model is sure, 20 codes are far too many, and where it is not, they may be too
+# few. So the second cure lets the *model* say how many: **top-p**, also called nucleus sampling (Holtzman and others
+# 2020). Sort the codes, likeliest first, and keep the fewest that have probability p together.
 #
 # Worked, on a neighboring problem: pay at least 60 cents with as few coins as possible out of a row of coins.
 
@@ -308,22 +311,23 @@ for p, count in kept.items():
     print(f"top-p = {p}: from {count.min()} to {count.max()} codes, on average {count.float().mean():.0f}")
 
 # %% [markdown]
-# *The figure in words: a blue butterfly; a table of 8 × 8 counts, from 6 at the lower right to 266 in the upper middle; bars of the
-# cell of section 4.1, with five bars left by top-k = 5, and with all twelve that are shown, and more, left by top-p = 0.5.*
+# *The figure in words: a blue butterfly; a table of 8 × 8 counts, from 6 at the lower right to 266 in the upper middle;
+# bars of the cell of section 4.1, with five bars left by top-k = 5, and with all twelve that are shown, and more, left
+# by top-p = 0.5.*
 #
-# For half of the probability 1 to 62 codes are needed, for 90 % of it 6 to 266. No single k fits both. The fewest are at the
-# border, which is white in most pictures; the most are where the body begins, and nothing has been decided yet.
+# For half of the probability 1 to 62 codes are needed, for 90 % of it 6 to 266. No single k fits both. The fewest are
+# at the border, which is white in most pictures; the most are where the body begins, and nothing has been decided yet.
 #
 # ## 4.3 Chance as noise
 #
-# `torch.multinomial` would draw from the probabilities. We do it otherwise, in a way that looks like a trick: add to every
-# logit a random number from a certain distribution, and take the *largest* sum. If these numbers are **Gumbel noise**,
-# −ln(−ln u) with u uniform between 0 and 1, then the largest is a draw from softmax, *exactly* (Gumbel 1954; Maddison and
-# others 2014).
+# `torch.multinomial` would draw from the probabilities. We do it otherwise, in a way that looks like a trick: add to
+# every logit a random number from a certain distribution, and take the *largest* sum. If these numbers are **Gumbel
+# noise**, −ln(−ln u) with u uniform between 0 and 1, then the largest is a draw from softmax, *exactly* (Gumbel 1954;
+# Maddison and others 2014).
 #
 # Worked, on a neighboring problem, which is also the reason. Three bus lines stop here, on average every 30, 15 and 10
-# minutes, at random. Which comes first? The one with the shortest waiting time; and it is line i with a probability
-# in proportion to how often it comes: 1/6, 2/6, 3/6. A random waiting time is −ln(u) / rate.
+# minutes, at random. Which comes first? The one with the shortest waiting time; and it is line i with a probability in
+# proportion to how often it comes: 1/6, 2/6, 3/6. A random waiting time is −ln(u) / rate.
 
 # %%
 rates = torch.tensor([1 / 30, 1 / 15, 1 / 10])
@@ -337,13 +341,13 @@ print("the same line each time:", torch.equal(first, largest))
 # %% [markdown]
 # In the last line stand ln(rate), which is a logit, and −ln(−ln u), which is Gumbel noise. So a softmax is a bus stop.
 #
-# What is it good for? The noise can be made *before* anything is drawn, and handed in: `picture_noise(seeds, 64, 512)` gives
-# [B, 64, 512] numbers, those of a picture from its own seed alone. A picture then does not depend on what else is in the
-# batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And your
-# function can be checked to the last token.
+# What is it good for? The noise can be made *before* anything is drawn, and handed in: `picture_noise(seeds, 64, 512)`
+# gives [B, 64, 512] numbers, those of a picture from its own seed alone. A picture then does not depend on what else is
+# in the batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And
+# your function can be checked to the last token.
 #
-# **Predict.** The noise of a code is 8 in one case of 3,000 or so. What has to be done to *logits*, then, if temperature
-# 0.1 is asked for, and what to the noise?
+# **Predict.** The noise of a code is 8 in one case of 3,000 or so. What has to be done to *logits*, then, if
+# temperature 0.1 is asked for, and what to the noise?
 #
 # <details><summary>Answer</summary>
 #
@@ -352,14 +356,14 @@ print("the same line each time:", torch.equal(first, largest))
 #
 # </details>
 #
-# **Your turn.** Your three functions in a row, then the noise, then the largest. What comes after the codebook's 512 ids is
-# dropped first: some models have logits for other ids, too, which no VQGAN can paint.
+# **Your turn.** Your three functions in a row, then the noise, then the largest. What comes after the codebook's 512
+# ids is dropped first: some models have logits for other ids, too, which no VQGAN can paint.
 
 # %% exercise: generation.decode_step
 
 # %% [markdown]
-# **Look.** The same cell drawn 20,000 times, at two temperatures, beside what softmax says. **Predict**: 20,000 draws of a
-# code of probability .3 are off by how much, about?
+# **Look.** The same cell drawn 20,000 times, at two temperatures, beside what softmax says. **Predict**: 20,000 draws
+# of a code of probability .3 are off by how much, about?
 
 # %%
 with use(mine(globals())), torch.inference_mode():
@@ -383,13 +387,14 @@ print(f"one standard error of a share of .3: {math.sqrt(0.3 * 0.7 / len(noise)):
 # %% [markdown]
 # *The figure in words: two rows of twelve bars, and on top of each, within a hair, a diamond: the share of draws.*
 #
-# The largest difference over all 512 codes is 0.002, as chance would have it for so many draws. What looks like a trick is a draw.
+# The largest difference over all 512 codes is 0.002, as chance would have it for so many draws. What looks like a trick
+# is a draw.
 #
 # ## 4.4 Token after token
 #
-# Now the loop. The model gets the tokens so far and gives the logits of the next one; `decode_step` chooses; the chosen token
-# is appended; and so on. 64 times for us, 256 times for DALL·E mini. Chance enters *within* the loop, and nothing is ever taken
-# back. A model that draws this way is called **autoregressive**.
+# Now the loop. The model gets the tokens so far and gives the logits of the next one; `decode_step` chooses; the chosen
+# token is appended; and so on. 64 times for us, 256 times for DALL·E mini. Chance enters *within* the loop, and nothing
+# is ever taken back. A model that draws this way is called **autoregressive**.
 #
 # Worked, on a neighboring problem: numbers, each the sum of the last two, in a tensor that has room for all of them.
 
@@ -401,8 +406,8 @@ for place in range(8):
 print(row.tolist())
 
 # %% [markdown]
-# **Predict.** Your loop asks `next_logits(tokens[:, :t])`. How many columns do the tokens have at the first call? What does
-# the model know then?
+# **Predict.** Your loop asks `next_logits(tokens[:, :t])`. How many columns do the tokens have at the first call? What
+# does the model know then?
 #
 # <details><summary>Answer</summary>
 #
@@ -410,14 +415,14 @@ print(row.tolist())
 #
 # </details>
 #
-# **Your turn.** `next_logits` is the model, with caption and guidance in it. Each picture and each position has noise of
-# its own.
+# **Your turn.** `next_logits` is the model, with caption and guidance in it. Each picture and each position has noise
+# of its own.
 
 # %% exercise: generation.generate_tokens
 
 # %% [markdown]
-# **Look.** `pipeline.predict` calls your loop; here is a picture as it grows, for three seeds. **Predict**: do the seeds
-# agree on the first line of the picture? On the last?
+# **Look.** `pipeline.predict` calls your loop; here is a picture as it grows, for three seeds. **Predict**: do the
+# seeds agree on the first line of the picture? On the last?
 
 # %%
 with use(mine(globals())), torch.inference_mode():
@@ -437,15 +442,15 @@ agree = (three == three[:1]).all(0).reshape(8, 8).float().mean(1)
 print("cells in which all three agree, line by line:", [f"{share:.2f}" for share in agree.tolist()])
 
 # %% [markdown]
-# *The figure in words: three butterflies grow line by line, from the top, on gray. After 16 tokens there are tips of wings, after 32
-# the upper half. All three are blue with dark bodies; spots, bodies and the lower wings differ.*
+# *The figure in words: three butterflies grow line by line, from the top, on gray. After 16 tokens there are tips of
+# wings, after 32 the upper half. All three are blue with dark bodies; spots, bodies and the lower wings differ.*
 #
-# At these settings more than half of the cells are the same for all three seeds, in the last line 7 of 8, which is white. Where chance
-# decided otherwise, what comes after fits to it.
+# At these settings more than half of the cells are the same for all three seeds, in the last line 7 of 8, which is
+# white. Where chance decided otherwise, what comes after fits to it.
 #
-# Since the loop does not care where tokens come from, you can hand it half a picture. Below, the upper half of a *real* one
-# is forced, and BART goes on from there with a caption of its own. **Predict**: which will win in the lower half, the caption
-# or what is there already?
+# Since the loop does not care where tokens come from, you can hand it half a picture. Below, the upper half of a *real*
+# one is forced, and BART goes on from there with a caption of its own. **Predict**: which will win in the lower half,
+# the caption or what is there already?
 
 # %%
 
@@ -484,25 +489,25 @@ show(
 )
 
 # %% [markdown]
-# *The figure in words: above, four real pictures; below, their upper halves go on as something else. An apple ends in a lilac laptop and
-# two yellow hands; a man wears a red apple like a shirt; an orange butterfly gets small pale wings below; a pale blue one gets green
-# and dark scraps.*
+# *The figure in words: above, four real pictures; below, their upper halves go on as something else. An apple ends in a
+# lilac laptop and two yellow hands; a man wears a red apple like a shirt; an orange butterfly gets small pale wings
+# below; a pale blue one gets green and dark scraps.*
 #
-# Neither wins. The lower half is what the caption says, as far as it can be attached to what is there. That is a trick that people
-# use for real, to extend pictures; and it shows that no plan exists beyond the tokens so far.
+# Neither wins. The lower half is what the caption says, as far as it can be attached to what is there. That is a trick
+# that people use for real, to extend pictures; and it shows that no plan exists beyond the tokens so far.
 #
 # ## 4.5 Further than the caption says
 #
-# A caption says little about most cells: background is white, borders look alike, and the tokens so far tell more than words
-# do. So a model may half forget the caption. **Guidance** reminds it (Ho and Salimans 2022; in DALL·E mini it is called super-
-# conditioning). Ask the model twice, with the caption, logits $c$, and with the *empty* one, logits $u$. What changes from $u$ to
-# $c$ is what the caption has to say. Go that way, and further: $u + s \cdot (c - u)$.
+# A caption says little about most cells: background is white, borders look alike, and the tokens so far tell more than
+# words do. So a model may half forget the caption. **Guidance** reminds it (Ho and Salimans 2022; in DALL·E mini it is
+# called super-conditioning). Ask the model twice, with the caption, logits $c$, and with the *empty* one, logits $u$.
+# What changes from $u$ to $c$ is what the caption has to say. Go that way, and further: $u + s \cdot (c - u)$.
 #
-# That the model knows what to do with an empty caption is no accident: one in ten of its training captions was replaced by
-# it. Otherwise $u$ would be nonsense. Guidance costs a second pass through the decoder for each token.
+# That the model knows what to do with an empty caption is no accident: one in ten of its training captions was replaced
+# by it. Otherwise $u$ would be nonsense. Guidance costs a second pass through the decoder for each token.
 #
-# Worked, on a neighboring problem: a caricature. The average face has a nose of 50 mm and eyes 63 mm apart, this person's are
-# 56 and 60. Three times as different from the average is:
+# Worked, on a neighboring problem: a caricature. The average face has a nose of 50 mm and eyes 63 mm apart, this
+# person's are 56 and 60. Three times as different from the average is:
 
 # %%
 average, person = torch.tensor([50.0, 63.0]), torch.tensor([56.0, 60.0])
@@ -513,7 +518,8 @@ print((average + 3 * (person - average)).tolist(), "mm")
 #
 # <details><summary>Answer</summary>
 #
-# $u$, the caption is ignored; $c$; and −1 + 4 · (−0.5) = −3: what the caption makes a little less likely becomes much less so.
+# $u$, the caption is ignored; $c$; and −1 + 4 · (−0.5) = −3: what the caption makes a little less likely becomes much
+# less so.
 #
 # </details>
 #
@@ -522,8 +528,8 @@ print((average + 3 * (person - average)).tolist(), "mm")
 # %% exercise: generation.guide
 
 # %% [markdown]
-# **Look.** One caption, drawn with five guidances and four temperatures, always with the same noise. **Predict** the four
-# corners of the table. (Some seconds.)
+# **Look.** One caption, drawn with five guidances and four temperatures, always with the same noise. **Predict** the
+# four corners of the table. (Some seconds.)
 
 # %%
 guidances, temperatures = (0, 1, 2, 4, 10), (0, 0.4, 1, 2)
@@ -539,17 +545,20 @@ show(
 )  # fmt: skip
 
 # %% [markdown]
-# *The figure in words: without the caption (guidance 0) white paper at temperatures 0 and 0.4, and a collage of scraps at 1 and 2. At
-# guidance 1 a blue patch in the two cold lines, which becomes a collage in the hottest one. From 2 on there are wings in every
-# line, and at 4 and 10 there is a blue butterfly even at temperature 2. To the right shapes get darker and harder.*
+# *The figure in words: without the caption (guidance 0) white paper at temperatures 0 and 0.4, and a collage of scraps
+# at 1 and 2. At guidance 1 a blue patch in the two cold lines, which becomes a collage in the hottest one. From 2 on
+# there are wings in every line, and at 4 and 10 there is a blue butterfly even at temperature 2. To the right shapes
+# get darker and harder.*
 #
-# White paper is the *likeliest* picture of all, if nobody says what to draw: each white cell makes the next one likelier. And guidance also
-# cools: it multiplies differences of logits, as a low temperature does, but only those that the caption makes.
+# White paper is the *likeliest* picture of all, if nobody says what to draw: each white cell makes the next one
+# likelier. And guidance also cools: it multiplies differences of logits, as a low temperature does, but only those that
+# the caption makes.
 #
-# One caption shows what can happen, not what usually does. So measure: 96 rows of `dev` whose captions name no skin tone
-# (those with one are nearly always right), drawn at six guidances and two temperatures. *Right thing* is the share whose
-# nearest real picture, in pixels, shows the right role. *Vividness* is how far apart the largest and the smallest color of a
-# pixel are, averaged over the picture; the real ones have one, too. **Predict** the curves. (About half a minute.)
+# One caption shows what can happen, not what usually does. So measure: 96 rows of `dev` whose captions name no skin
+# tone (those with one are nearly always right), drawn at six guidances and two temperatures. *Right thing* is the share
+# whose nearest real picture, in pixels, shows the right role. *Vividness* is how far apart the largest and the smallest
+# color of a pixel are, averaged over the picture; the real ones have one, too. **Predict** the curves. (About half a
+# minute.)
 
 # %%
 some = np.array([row for row in some_rows(emoji, "dev", None) if not emoji.toned[row]])[: 48 if QUICK else 96]
@@ -593,21 +602,22 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figures in words: on the left, the right thing at guidance 0, 1, 2, 4, 10 and 40. At temperature 0.4 it is .00, .44, .47, .47, .45,
-# .43; at 1 it is .01, .31, then .45 throughout; the intervals reach .1 to either side. On the right, vividness: .11 and .15 at 0, then
-# .19 to .21, where the real pictures have .21.*
+# *The figures in words: on the left, the right thing at guidance 0, 1, 2, 4, 10 and 40. At temperature 0.4 it is .00,
+# .44, .47, .47, .45, .43; at 1 it is .01, .31, then .45 throughout; the intervals reach .1 to either side. On the
+# right, vividness: .11 and .15 at 0, then .19 to .21, where the real pictures have .21.*
 #
-# Three things. **The caption is needed**: without it, nothing is right. **At temperature 1 guidance pays**, .31 without and .45 with it.
-# **At 0.4 it does not**, within what 96 rows can tell, and neither do 10 and 40 harm. You may have read that high guidance makes colors
-# glow; in larger models it does. Here it does not, and that was worth measuring. DALL·E mini's own notebook draws with guidance 10.
-# What guidance costs you will see in section 4.12, at prompts that are no captions, and in how much two seeds differ.
+# Three things. **The caption is needed**: without it, nothing is right. **At temperature 1 guidance pays**, .31 without
+# and .45 with it. **At 0.4 it does not**, within what 96 rows can tell, and neither do 10 and 40 harm. You may have
+# read that high guidance makes colors glow; in larger models it does. Here it does not, and that was worth measuring.
+# DALL·E mini's own notebook draws with guidance 10. What guidance costs you will see in section 4.12, at prompts that
+# are no captions, and in how much two seeds differ.
 #
 # ## 4.6 What the cache is for
 #
-# For the t-th token the decoder looks at all t before it. In lesson 03 it did so for all positions at once. When drawing, that
-# would be a waste: positions 1 to t − 1 were computed for the token before, and nothing about them has changed, as no
-# position sees a later one. Only their **keys and values** are looked at again. So keep these, and compute the new position
-# alone. `Bart.start` makes such a cache, and `Bart.step` takes in one token.
+# For the t-th token the decoder looks at all t before it. In lesson 03 it did so for all positions at once. When
+# drawing, that would be a waste: positions 1 to t − 1 were computed for the token before, and nothing about them has
+# changed, as no position sees a later one. Only their **keys and values** are looked at again. So keep these, and
+# compute the new position alone. `Bart.start` makes such a cache, and `Bart.step` takes in one token.
 #
 # **Predict**, before you run anything, how the work for the t-th token grows with t, for long pictures:
 #
@@ -623,8 +633,8 @@ plt.show()
 #
 # </details>
 #
-# Measure it. Our 64 tokens are too few to see much, so the model here has the shape of ours with room for 1,024 tokens, and
-# random weights: time does not ask what the weights are.
+# Measure it. Our 64 tokens are too few to see much, so the model here has the shape of ours with room for 1,024 tokens,
+# and random weights: time does not ask what the weights are.
 
 # %%
 long_config = replace(bart.config, image_length=1024, draft_width=0)
@@ -685,17 +695,19 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: time for the next token on two logarithmic axes. Without a cache it is some 10 ms for few tokens, then climbs,
-# ever more steeply, to 0.8 s at 1,024; with one it stays at 3 ms up to 256, and is 8 ms at 1,024.*
+# *The figure in words: time for the next token on two logarithmic axes. Without a cache it is some 10 ms for few
+# tokens, then climbs, ever more steeply, to 0.8 s at 1,024; with one it stays at 3 ms up to 256, and is 8 ms at 1,024.*
 #
-# On the machine where this was written, which was busy, a token cost 33 ms without and 3 ms with a cache at 64 tokens, 112 and 3 at 256, and
-# 795 and 8 at 1,024: from 256 on four times as many tokens cost seven times as much. With a cache the growth is hardly seen, as the layers' weights
-# have to be read for each token anyway, and that does not depend on t. A picture of ours took 2.0 s without and 0.7 with it, and its
-# tokens were the same: **a cache changes the time and nothing else.** If it changes a picture, it has a bug.
+# On the machine where this was written, which was busy, a token cost 33 ms without and 3 ms with a cache at 64 tokens,
+# 112 and 3 at 256, and 795 and 8 at 1,024: from 256 on four times as many tokens cost seven times as much. With a cache
+# the growth is hardly seen, as the layers' weights have to be read for each token anyway, and that does not depend on
+# t. A picture of ours took 2.0 s without and 0.7 with it, and its tokens were the same: **a cache changes the time and
+# nothing else.** If it changes a picture, it has a bug.
 #
-# Time is bought with memory. For each token and each layer a key and a value of D numbers are kept, and as many for each
-# token of the caption. **Predict**, for one picture of DALL·E mini: 12 layers, D = 1,024, 256 image tokens, 64 text tokens, two
-# bytes a number, and two rows for guidance. Is it more or less than the picture's own 256 × 256 pixels?
+# Time is bought with memory. For each token and each layer a key and a value of D numbers are kept, and as many for
+# each token of the caption. **Predict**, for one picture of DALL·E mini: 12 layers, D = 1,024, 256 image tokens, 64
+# text tokens, two bytes a number, and two rows for guidance. Is it more or less than the picture's own 256 × 256
+# pixels?
 
 # %%
 ours = bart.start(text, mask)
@@ -710,19 +722,20 @@ for name in ("dalle-mini", "dalle-mega"):
 print(f"a picture of 256 × 256 pixels: {3 * 256 * 256 / 1e6:.1f} MB")
 
 # %% [markdown]
-# Ours is small, 0.6 MB a row in float32. For DALL·E mini it is 31 MB, for a picture of 0.2 MB; for DALL·E mega, which draws nine at a time, more
-# than a gigabyte. That is why larger models share keys and values among heads (Shazeer 2019).
+# Ours is small, 0.6 MB a row in float32. For DALL·E mini it is 31 MB, for a picture of 0.2 MB; for DALL·E mega, which
+# draws nine at a time, more than a gigabyte. That is why larger models share keys and values among heads (Shazeer
+# 2019).
 #
 # ## 4.7 A judge
 #
-# Some drawings of a caption are better than others. If somebody could tell which, we would draw several and keep the best.
-# **CLIP** is such a somebody (Radford and others 2021): one tower turns a caption into a vector, another turns a picture into
-# one, and the two should point the same way if they belong together. DALL·E mini's pictures were ranked by OpenAI's CLIP;
-# ours is small, and you train one in a moment.
+# Some drawings of a caption are better than others. If somebody could tell which, we would draw several and keep the
+# best. **CLIP** is such a somebody (Radford and others 2021): one tower turns a caption into a vector, another turns a
+# picture into one, and the two should point the same way if they belong together. DALL·E mini's pictures were ranked by
+# OpenAI's CLIP; ours is small, and you train one in a moment.
 #
-# How does it learn without anybody's marks? From a batch of B pictures with their captions, each picture has to find its own
-# caption among the B, and each caption its picture. The others are wrong answers, for free. The cosines of all pairs make a table
-# [B, B], and what is right lies on its diagonal:
+# How does it learn without anybody's marks? From a batch of B pictures with their captions, each picture has to find
+# its own caption among the B, and each caption its picture. The others are wrong answers, for free. The cosines of all
+# pairs make a table [B, B], and what is right lies on its diagonal:
 #
 # | | a red apple | a cat face | an owl |
 # |---|---|---|---|
@@ -730,8 +743,8 @@ print(f"a picture of 256 × 256 pixels: {3 * 256 * 256 / 1e6:.1f} MB")
 # | picture of a cat | .2 | **.6** | .7 |
 # | picture of an owl | .1 | .5 | **.8** |
 #
-# Worked, on a neighboring problem: *hits* in this table, along its rows and along its columns. Hits cannot be trained, as
-# they have no gradient; the exercise needs a loss.
+# Worked, on a neighboring problem: *hits* in this table, along its rows and along its columns. Hits cannot be trained,
+# as they have no gradient; the exercise needs a loss.
 
 # %%
 table = torch.tensor([[0.9, 0.1, 0.2], [0.2, 0.6, 0.7], [0.1, 0.5, 0.8]])
@@ -740,9 +753,9 @@ print("pictures that find their caption:", (table.argmax(dim=1) == own).tolist()
 print("captions that find their picture:", (table.argmax(dim=0) == own).tolist())
 
 # %% [markdown]
-# A row is a choice among B captions, as a cell of a picture was a choice among 512 codes. So it has the same loss, cross-
-# entropy, with cosines times a learned `scale` as logits. (Cosines lie between −1 and 1; without a scale, softmax of them is
-# nearly even.)
+# A row is a choice among B captions, as a cell of a picture was a choice among 512 codes. So it has the same loss,
+# cross-entropy, with cosines times a learned `scale` as logits. (Cosines lie between −1 and 1; without a scale, softmax
+# of them is nearly even.)
 #
 # **Predict.** What is the loss of a CLIP that cannot tell anything, for B = 128?
 #
@@ -757,9 +770,9 @@ print("captions that find their picture:", (table.argmax(dim=0) == own).tolist()
 # %% exercise: generation.clip_loss
 
 # %% [markdown]
-# **Look.** Your loss trains a CLIP with 0.7 million weights, on the rows of `train` alone, for about 20 seconds on a quiet
-# machine. `found_among` then asks of each picture of `dev` whether it finds its own caption among 100 others. **Predict** how
-# often it does; by chance it would be one time in 101.
+# **Look.** Your loss trains a CLIP with 0.7 million weights, on the rows of `train` alone, for about 20 seconds on a
+# quiet machine. `found_among` then asks of each picture of `dev` whether it finds its own caption among 100 others.
+# **Predict** how often it does; by chance it would be one time in 101.
 
 # %%
 from minidalle.training.clip import ClipStage
@@ -816,17 +829,17 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The figure in words: the loss falls from 4.7, just below ln 128, to 1.7 in 150 steps. On the right, the cosines of eight captions of `dev`
-# with their pictures: mostly dark along the diagonal, but the man mountain biking is nearer to the man in a wheelchair, and a
-# chart to a Japanese sign, both signs with a frame.*
+# *The figure in words: the loss falls from 4.7, just below ln 128, to 1.7 in 150 steps. On the right, the cosines of
+# eight captions of `dev` with their pictures: mostly dark along the diagonal, but the man mountain biking is nearer to
+# the man in a wheelchair, and a chart to a Japanese sign, both signs with a frame.*
 #
-# After seconds it finds .56 [.51, .62] of the captions among 101; untrained .01. The shipped reranker, with 900 larger steps, finds .89
-# [.86, .92]. What yours confuses is alike: two men with wheels, two white signs.
+# After seconds it finds .56 [.51, .62] of the captions among 101; untrained .01. The shipped reranker, with 900 larger
+# steps, finds .89 [.86, .92]. What yours confuses is alike: two men with wheels, two white signs.
 #
 # ## 4.8 Keep the best, and who says so
 #
-# **Reranking**: draw C candidates, let a judge rank them, keep the best. DALL·E drew 512 and kept the best by CLIP (Ramesh and
-# others 2021). The drawer needs no training for it.
+# **Reranking**: draw C candidates, let a judge rank them, keep the best. DALL·E drew 512 and kept the best by CLIP
+# (Ramesh and others 2021). The drawer needs no training for it.
 #
 # Worked, on a neighboring problem: the two *earliest* of each of two races, equals in the order in which they stand.
 
@@ -848,14 +861,15 @@ print(minutes.argsort(dim=1, stable=True)[:, :2].tolist())
 # %% exercise: generation.rerank
 
 # %% [markdown]
-# **Look.** The package has two judges. The *reranker* learned from `train`, as BART did. The *scorer* is larger, and has seen
-# all rows: a measure may know everything. Yours is the third. For the captions of section 4.5, eight candidates each are drawn,
-# as the model was trained to mean it, with temperature 1 and without guidance, so that they differ. One of the eight is then kept:
-# any, or the one that one of the judges likes best. How good are those that were kept? That is asked four times: does each of the
-# three judges find the picture's caption among all of these captions? And is it the *right thing*, in pixels, as above?
+# **Look.** The package has two judges. The *reranker* learned from `train`, as BART did. The *scorer* is larger, and
+# has seen all rows: a measure may know everything. Yours is the third. For the captions of section 4.5, eight
+# candidates each are drawn, as the model was trained to mean it, with temperature 1 and without guidance, so that they
+# differ. One of the eight is then kept: any, or the one that one of the judges likes best. How good are those that were
+# kept? That is asked four times: does each of the three judges find the picture's caption among all of these captions?
+# And is it the *right thing*, in pixels, as above?
 #
-# **Predict**, for the line of the reranker: in which column does its choice gain most over chance, and in which least? (About
-# half a minute.)
+# **Predict**, for the line of the reranker: in which column does its choice gain most over chance, and in which least?
+# (About half a minute.)
 
 # %%
 scorer = load_judge(WEIGHTS / "scorer")
@@ -926,26 +940,28 @@ places = ["best", *map(str, range(2, 9))]  # in the reranker's order
 show(np.concatenate(lines), 9, [some_captions[row] for row in differ], names=["real", *places], scale=3, width=10)
 
 # %% [markdown]
-# *The figures in words: the reranker finds more and more of its choices, from .72 by chance to .89 for the best of 8; the scorer finds .76 and
-# .86 of the same choices; right things are .37 and .40, where .59 had at least one among the eight. Below, five captions with the
-# real picture and eight candidates in the reranker's order: swans that are pale patches, cyclists, men with white hair, hearts, padlocks.
-# With the man it is plain that the last are worse, with swan and padlock it is not.*
+# *The figures in words: the reranker finds more and more of its choices, from .72 by chance to .89 for the best of 8;
+# the scorer finds .76 and .86 of the same choices; right things are .37 and .40, where .59 had at least one among the
+# eight. Below, five captions with the real picture and eight candidates in the reranker's order: swans that are pale
+# patches, cyclists, men with white hair, hearts, padlocks. With the man it is plain that the last are worse, with swan
+# and padlock it is not.*
 #
-# Read the table along its lines. The reranker's choice gains .17 [.12, .23] in its own opinion, .11 [.05, .16] in the scorer's, .09 in that of
-# your CLIP, and .03 [−.02, .08] in pixels, which may be nothing. Now along the columns: **each judge finds its own choice the best**, the reranker
-# .89, the scorer .93, your CLIP .59. Whatever differs between the candidates, some of it is quality and some is what this one
-# judge happens to like, and choosing selects both. So a judge that has chosen is no witness any more. Between the two shipped
-# judges much is shared, as they have one shape and mostly the same pictures; pixels share nothing with them. That any of 8 is right in .59 of
-# the cases says that a better judge would have something to find.
+# Read the table along its lines. The reranker's choice gains .17 [.12, .23] in its own opinion, .11 [.05, .16] in the
+# scorer's, .09 in that of your CLIP, and .03 [−.02, .08] in pixels, which may be nothing. Now along the columns: **each
+# judge finds its own choice the best**, the reranker .89, the scorer .93, your CLIP .59. Whatever differs between the
+# candidates, some of it is quality and some is what this one judge happens to like, and choosing selects both. So a
+# judge that has chosen is no witness any more. Between the two shipped judges much is shared, as they have one shape
+# and mostly the same pictures; pixels share nothing with them. That any of 8 is right in .59 of the cases says that a
+# better judge would have something to find.
 #
 # ## 4.9 The bar of lesson 00
 #
-# Lesson 00 asked you to write down two numbers: recall at 1 of TF-IDF on the hundred free prompts, and how often the looked-up
-# picture is of the right thing. Here are both again, beside drawings of the same prompts. *Right thing among five*: rank all roles
-# by their nearest real picture; is one that was meant among the first five?
+# Lesson 00 asked you to write down two numbers: recall at 1 of TF-IDF on the hundred free prompts, and how often the
+# looked-up picture is of the right thing. Here are both again, beside drawings of the same prompts. *Right thing among
+# five*: rank all roles by their nearest real picture; is one that was meant among the first five?
 #
-# **Predict**, for each kind of prompt, who wins: names (`red apple`), names with more words (`hungry shark`), paraphrases that
-# avoid the name (`pink piglet`).
+# **Predict**, for each kind of prompt, who wins: names (`red apple`), names with more words (`hungry shark`),
+# paraphrases that avoid the name (`pink piglet`).
 
 # %%
 prompts = load_prompts()
@@ -968,24 +984,28 @@ for name, values in scores.items():
     print(f"{name:24}" + "".join(f"{in_words(estimate(values[part], np.flatnonzero(part))):>20}" for part in parts))
 
 # %% [markdown]
-# The same as in lesson 00: TF-IDF has recall .62, its pictures are the right thing in .63 of the cases, and drawings in .25 [.17, .34]. For plain
-# names, 1.00 against .59; with more words .88 against .15; for paraphrases neither has anything. **On free text the look-up wins, by far.** Where
-# the model wins is what no row of the data shows: that is the next section.
+# The same as in lesson 00: TF-IDF has recall .62, its pictures are the right thing in .63 of the cases, and drawings in
+# .25 [.17, .34]. For plain names, 1.00 against .59; with more words .88 against .15; for paraphrases neither has
+# anything. **On free text the look-up wins, by far.** Where the model wins is what no row of the data shows: that is
+# the next section.
 #
 # ## 4.10 Your own DALL·E mini
 #
-# Everything is there. `minidalle run --parts FOLDER` reads the notebooks in a folder, takes the functions that pass their check,
-# puts them in the place of the package's, and trains tokenizer, VQGAN and BART, one after another. What you have not written is
-# the package's, and the last line says whose parts took part. First the smallest one, to see that it runs: 16 × 16 pixels, 60
-# steps each. It takes a quarter of a minute of computing, and draws nothing worth seeing.
+# Everything is there. `minidalle run --parts FOLDER` reads the notebooks in a folder, takes the functions that pass
+# their check, puts them in the place of the package's, and trains tokenizer, VQGAN and BART, one after another. What
+# you have not written is the package's, and the last line says whose parts took part. First the smallest one, to see
+# that it runs: 16 × 16 pixels, 60 steps each. It takes a quarter of a minute of computing, and draws nothing worth
+# seeing.
 #
-# Save this notebook first: the command reads files.
+# Save this notebook first: the command reads files. A line that begins with *Left out* names a helper of a lesson that
+# only works inside its notebook; it matters only if it names a function that you wrote.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
     words = ["run", "--preset", "tiny", "--parts", "..", "--out", str(Path(folder) / "tiny"), "--ranks", "1"]
     print("minidalle", *words[:5])
-    ended = subprocess.run([sys.executable, "-m", "minidalle", *words], capture_output=True, text=True)
+    plain = {name: value for name, value in os.environ.items() if "COLOR" not in name}  # lines, and no moving bar
+    ended = subprocess.run([sys.executable, "-m", "minidalle", *words], capture_output=True, text=True, env=plain)
 print(ended.stdout, ended.stderr)
 
 # %% [markdown]
@@ -995,10 +1015,13 @@ print(ended.stdout, ended.stderr)
 # minidalle run --parts . --out runs/mine
 # ```
 #
-# It trains the preset `cpu`: about 15 minutes on two quiet cores, with a line of progress; Ctrl-C saves, and the same command goes
-# on. Then run the next two cells again. They show the twenty captions that this course committed to before its weights were
-# trained (`minidalle/evaluation/gallery.csv`), four of each of five kinds of held-out rows, in four lines: the real picture, the
-# one that TF-IDF looks up, the shipped weights', and yours.
+# It trains the preset `cpu`: about 15 minutes on two quiet cores, with a line of progress; Ctrl-C saves, and the same
+# command goes on. Then run the next two cells again. They show the twenty captions that this course committed to before
+# its weights were trained (`minidalle/evaluation/gallery.csv`), four of each of five kinds of held-out rows, in four
+# lines: the real picture, the one that TF-IDF looks up, the shipped weights', and yours.
+#
+# The kinds: `iid`, rows put aside at random; `cell`, a thing in a style in which it was not seen; `tone`, a person in a
+# skin tone that the role never had; `combo`, a role that never had any tone; `concept`, a role that was never seen.
 #
 # **Predict**: in which of the five kinds will the look-up be best, and in which the models?
 
@@ -1031,15 +1054,15 @@ for part in (slice(0, 10), slice(10, 20)):
     show(np.concatenate([*by_source.values()]), 10, list(by_source), scale=3, width=12, names=columns)
 
 # %% [markdown]
-# *The figures in words: for each of twenty captions the real picture, the looked-up one, the shipped weights', and yours if you have a run. The
-# look-up is always clean, but by another artist, in another tone or, for headphone and thong sandal, of another thing. The drawings
-# have the right tone and pose for people; a pineapple, a mailbox and a file cabinet are patches; of numbers and sandals only the color is
-# left, or nothing.*
+# *The figures in words: for each of twenty captions the real picture, the looked-up one, the shipped weights', and
+# yours if you have a run. The look-up is always clean, but by another artist, in another tone or, for headphone and
+# thong sandal, of another thing. The drawings have the right tone and pose for people; a pineapple, a mailbox and a
+# file cabinet are patches; of numbers and sandals only the color is left, or nothing.*
 #
-# Twenty pictures are to look at, not to count. For a table, 40 rows of each kind, with intervals; `minidalle evaluate --run runs/mine
-# --all` does it for all rows, and more. *Right thing* as before. *Right tone*, and *right style*: of the real pictures that differ in
-# nothing but that, is the row's own the nearest? *Scorer*: does it find the caption among the others of this table? (Half a
-# minute for each model.)
+# Twenty pictures are to look at, not to count. For a table, 40 rows of each kind, with intervals; `minidalle evaluate
+# --run runs/mine --all` does it for all rows, and more. *Right thing* as before. *Right tone*, and *right style*: of
+# the real pictures that differ in nothing but that, is the row's own the nearest? *Scorer*: does it find the caption
+# among the others of this table? (Half a minute for each model.)
 
 # %%
 SPLITS = ("iid", "cell", "tone", "combo", "concept")
@@ -1058,11 +1081,13 @@ for name, pictures in sources(counted).items():
         print(f"{name:12}{split:10}" + "".join(f"{in_words(one) if one else '–':>20}" for one in ones))
 
 # %% [markdown]
-# For the shipped weights, and for a run of the preset `cpu` with seed 0 in place of yours (with the package's functions, which yours equal if they pass
-# their checks), the table was, over all 200 rows: right thing .79 [.69, .88] looked up, .60 [.50, .69] shipped, .51 [.41, .61] `cpu`; right style .59, .70, .72;
-# right tone .08 [.01, .18], .55 [.44, .65], .60 [.51, .69]; found by the scorer .73, .80, .69. *Right thing* flatters the look-up: it hands out
-# a real picture of the name that it found. In `tone` and `combo` it does so with 1.00, and with the right tone never. **A model puts together
-# what was not together; a look-up cannot.** In `concept`, names that training never had, neither can.
+# For the shipped weights, and for a run of the preset `cpu` with seed 0 in place of yours (with the package's
+# functions, which yours equal if they pass their checks), the table was, over all 200 rows: right thing .79 [.69, .88]
+# looked up, .60 [.50, .69] shipped, .51 [.41, .61] `cpu`; right style .59, .70, .72; right tone .08 [.01, .18], .55
+# [.44, .65], .60 [.51, .69]; found by the scorer .73, .80, .69. *Right thing* flatters the look-up: it hands out a real
+# picture of the name that it found. In `tone` and `combo` it does so with 1.00, and with the right tone never. **A
+# model puts together what was not together; a look-up cannot.** In `concept`, names that training never had, neither
+# can.
 #
 # ## 4.11 Your own pictures
 #
@@ -1072,47 +1097,51 @@ for name, pictures in sources(counted).items():
 # minidalle run --preset cpu --data my_pictures/ --parts . --out runs/my-pictures
 # ```
 #
-# This is the project that ends the course's first half. It is open; what counts is not how fine the pictures are, but what you can
-# say about them.
+# This is the project that ends the course's first half. It is open; what counts is not how fine the pictures are, but
+# what you can say about them.
 #
-# 1. **Collect**, some hundreds at least; thousands that share words are better. Draw or photograph them, or take collections
-#    whose license allows it. Write down for each where it is from. People who can be recognized have to have agreed, to this use,
-#    and may change their mind; children's pictures stay out. A license that wants a name wants it for the model's pictures, too, and
-#    some licenses ask that what is derived be shared alike.
+# 1. **Collect**, some hundreds at least; thousands that share words are better. Draw or photograph them, or take
+#    collections whose license allows it. Write down for each where it is from. People who can be recognized have to
+#    have agreed, to this use, and may change their mind; children's pictures stay out. A license that wants a name
+#    wants it for the model's pictures, too, and some licenses ask that what is derived be shared alike.
 # 2. **Look** at the data as in lesson 00: counts, lengths of captions, exact copies, near copies. Hold out whole groups
-#    (a person, an object, a series), not single rows. If all pictures are in folders `train` and `validation`, these are the splits.
+#    (a person, an object, a series), not single rows. If all pictures are in folders `train` and `validation`, these
+#    are the splits.
 # 3. **A baseline** before any training: TF-IDF retrieval on the held-out captions.
 # 4. **Train**, and keep everything else the same when you change something.
-# 5. **Report** held-out figures with intervals; held-out pictures, drawn by lot and not picked, beside the real and the looked-up
-#    ones; and for ten drawings the nearest training picture: is it new, or a copy?
+# 5. **Report** held-out figures with intervals; held-out pictures, drawn by lot and not picked, beside the real and the
+#    looked-up ones; and for ten drawings the nearest training picture: is it new, or a copy?
 
 # %% written: generation.own_pictures [markdown]
 # points: 8
-# question: **The project.** Write one page on your own pictures: where they are from and what you may do with them; how you held
-# out; the baseline; figures with intervals, of held-out rows; drawings by lot, beside what was looked up and the nearest
-# training pictures; what your model should not be used for; and what surprised you.
+# question: **The project.** Write one page on your own pictures: where they are from and what you may do with them; how
+# you held out; the baseline; figures with intervals, of held-out rows; drawings by lot, beside what was looked up and
+# the nearest training pictures; what your model should not be used for; and what surprised you.
 # rubric:
-# - 2 points: sources and licenses are named; where people can be seen, their consent; 1 if only "from the web, freely available".
-# - 1 point: groups are held out so that no near copy of a held-out picture is in training, and it was looked for copies.
-# - 2 points: a baseline and held-out figures with intervals, over groups where rows are alike; 1 without intervals. A training
-#   loss is no held-out figure.
+# - 2 points: sources and licenses are named; where people can be seen, their consent; 1 if only "from the web, freely
+#   available".
+# - 1 point: groups are held out so that no near copy of a held-out picture is in training, and it was looked for
+#   copies.
+# - 2 points: a baseline and held-out figures with intervals, over groups where rows are alike; 1 without intervals. A
+#   training loss is no held-out figure.
 # - 1 point: pictures drawn by lot, and it is said how; not a selection of fine ones.
 # - 1 point: nearest training pictures of at least ten drawings, and what they show.
 # - 1 point: a limit or harm that belongs to *these* pictures, not to image models at large.
 # answer:
-# 1,240 drawings of leaves from my herbarium, scanned by me; captions are species and season. I share model and pictures under
-# CC BY 4.0. Each plant has several leaves, so plants were held out, 12 of 118; 31 exact copies, scans done twice, were removed
-# first. TF-IDF finds the right species for .90 [.74, 1.00] of the held-out captions, since species are in the captions; of the
-# drawings .58 [.41, .75] are nearest to a leaf of the right species. Twelve drawings by lot (seed 0, in the order of the
-# rows) are below, with what was looked up and the nearest training picture: nine are nobody's copy, three differ from a
-# training leaf in its color only. It draws needles as blurs, and green is nearly always the green of my lamp. Nobody
-# should identify a plant by it. I was surprised that autumn colors came out for species that I only had in summer.
+# 1,240 drawings of leaves from my herbarium, scanned by me; captions are species and season. I share model and pictures
+# under CC BY 4.0. Each plant has several leaves, so plants were held out, 12 of 118; 31 exact copies, scans done twice,
+# were removed first. TF-IDF finds the right species for .90 [.74, 1.00] of the held-out captions, since species are in
+# the captions; of the drawings .58 [.41, .75] are nearest to a leaf of the right species. Twelve drawings by lot (seed
+# 0, in the order of the rows) are below, with what was looked up and the nearest training picture: nine are nobody's
+# copy, three differ from a training leaf in its color only. It draws needles as blurs, and green is nearly always the
+# green of my lamp. Nobody should identify a plant by it. I was surprised that autumn colors came out for species that I
+# only had in summer.
 
 # %% [markdown]
 # ## 4.12 My pictures look like this
 #
-# Seven things that everybody sees who draws with such a model, each made here. Lines 1 and 1b are of free prompts, for which the
-# model has no training captions: names, names with more words, and paraphrases. (A quarter of a minute.)
+# Seven things that everybody sees who draws with such a model, each made here. Lines 1 and 1b are of free prompts, for
+# which the model has no training captions: names, names with more words, and paraphrases. (A quarter of a minute.)
 
 # %%
 unknown = [asked[number] for number in (30, 60, 68, 80, 92, 95)]
@@ -1145,10 +1174,11 @@ show(np.concatenate(pages), 6, [*sick, "6", "7"], scale=3, width=6)
 print("the free prompts of lines 1 and 1b:", ", ".join(unknown))
 
 # %% [markdown]
-# *The figure in words: eight lines of six pictures. 1: a face, four white papers and a red flag. 1b: a face, an orange shield, a blue square, a
-# pale blue box, green scraps, a flag. 2: apple, fairy, cat, butterfly and hourglass, the pirate flag with white scraps. 3: scraps of all
-# colors. 4: six apples that are the same. 5: white paper, and brown and yellow things that nobody asked for. 6: the pictures of line 2, but moved by a cell, with
-# the right border's cell at the left. 7: colored scraps on white, in which an outline can be guessed at best.*
+# *The figure in words: eight lines of six pictures. 1: a face, four white papers and a red flag. 1b: a face, an orange
+# shield, a blue square, a pale blue box, green scraps, a flag. 2: apple, fairy, cat, butterfly and hourglass, the
+# pirate flag with white scraps. 3: scraps of all colors. 4: six apples that are the same. 5: white paper, and brown and
+# yellow things that nobody asked for. 6: the pictures of line 2, but moved by a cell, with the right border's cell at
+# the left. 7: colored scraps on white, in which an outline can be guessed at best.*
 
 #
 # | | it looks like this | because | do this |
@@ -1163,47 +1193,50 @@ print("the free prompts of lines 1 and 1b:", ", ".join(unknown))
 #
 # ## 4.13 What goes wrong in real life
 #
-# **A null caption by mistake.** In one open reproduction of DALL·E, the empty caption for guidance was written through a view into the
-# mask of the *real* one. From the second token on, both branches saw no text, and guidance pushed along a difference that had
-# nothing to do with the caption. Nothing crashed, and pictures came out. A test that compares guidance 1 with no guidance at all finds
-# it; so does one that compares a guided picture with and without the cache.
+# **A null caption by mistake.** In one open reproduction of DALL·E, the empty caption for guidance was written through
+# a view into the mask of the *real* one. From the second token on, both branches saw no text, and guidance pushed along
+# a difference that had nothing to do with the caption. Nothing crashed, and pictures came out. A test that compares
+# guidance 1 with no guidance at all finds it; so does one that compares a guided picture with and without the cache.
 #
-# **Ids that nobody can paint.** DALL·E mini's decoder has logits for more ids than there are codes, and not all others are ruled
-# out when it draws. It hardly ever happens, and then a picture has a hole.
+# **Ids that nobody can paint.** DALL·E mini's decoder has logits for more ids than there are codes, and not all others
+# are ruled out when it draws. It hardly ever happens, and then a picture has a hole.
 #
-# **The judge that ranks.** What you measured in 4.8 is known from far larger models. Gao and others trained judges of answers and let
-# one choose among more and more candidates: its own score rises on and on, the score of a better judge rises, stops, and in the end
-# falls. Whoever reports the score of the judge that chose reports how well choosing works, not how good the pictures are.
+# **The judge that ranks.** What you measured in 4.8 is known from far larger models. Gao and others trained judges of
+# answers and let one choose among more and more candidates: its own score rises on and on, the score of a better judge
+# rises, stops, and in the end falls. Whoever reports the score of the judge that chose reports how well choosing works,
+# not how good the pictures are.
 #
-# **Best of how many?** The pictures of the paper that introduced DALL·E are the best of 512. Somebody who draws one gets one. When you
-# see fine pictures of a new model, ask out of how many they were chosen, and by whom.
+# **Best of how many?** The pictures of the paper that introduced DALL·E are the best of 512. Somebody who draws one
+# gets one. When you see fine pictures of a new model, ask out of how many they were chosen, and by whom.
 
 # %% written: generation.who_judges [markdown]
 # points: 3
-# question: **In your own words** (four or five sentences). A company writes: "Our generator draws 64 candidates and keeps the one
-# with the highest CLIP score. On our benchmark, the mean CLIP score rose from 0.27 to 0.33, which shows that our pictures follow
-# captions better." What does the number show, and what does it not? How would you find out what they claim? What would choosing by CLIP
-# do to things that CLIP is bad at?
+# question: **In your own words** (four or five sentences). A company writes: "Our generator draws 64 candidates and
+# keeps the one with the highest CLIP score. On our benchmark, the mean CLIP score rose from 0.27 to 0.33, which shows
+# that our pictures follow captions better." What does the number show, and what does it not? How would you find out
+# what they claim? What would choosing by CLIP do to things that CLIP is bad at?
 # rubric:
-# - 1 point: the score is bound to rise, as it is what was chosen by, even if all candidates are equally good; it shows that candidates
-#   differ in CLIP's opinion. "CLIP is biased" alone is half a point.
-# - 1 point: a measure that did not choose: another judge that shares neither weights nor, better, training data; people, blind, who
-#   see the chosen one beside a random one of the same 64; with intervals over captions. Chance and "any of 64" beside it.
-# - 1 point: what CLIP cannot see is not chosen for, and may get worse (counts, left and right, text, hands); what it likes without
-#   reason is chosen for (a caption's word written into the picture, frequent views and groups).
+# - 1 point: the score is bound to rise, as it is what was chosen by, even if all candidates are equally good; it shows
+#   that candidates differ in CLIP's opinion. "CLIP is biased" alone is half a point.
+# - 1 point: a measure that did not choose: another judge that shares neither weights nor, better, training data;
+#   people, blind, who see the chosen one beside a random one of the same 64; with intervals over captions. Chance and
+#   "any of 64" beside it.
+# - 1 point: what CLIP cannot see is not chosen for, and may get worse (counts, left and right, text, hands); what it
+#   likes without reason is chosen for (a caption's word written into the picture, frequent views and groups).
 # answer:
-# The score had to rise: of 64 numbers that scatter, the largest is larger than their mean, whatever they measure. So it shows only that
-# CLIP finds the candidates unequal. I would show people the chosen picture beside one drawn at random from the same 64, without
-# saying which is which, and count how often they find that it fits the caption better, with an interval over captions; a judge that
-# learned from other data would be second best. CLIP is poor at counting and at left and right, so choosing does not
-# improve these. If it prefers what was frequent on the web, each choice makes the pictures a little more like that.
+# The score had to rise: of 64 numbers that scatter, the largest is larger than their mean, whatever they measure. So it
+# shows only that CLIP finds the candidates unequal. I would show people the chosen picture beside one drawn at random
+# from the same 64, without saying which is which, and count how often they find that it fits the caption better, with
+# an interval over captions; a judge that learned from other data would be second best. CLIP is poor at counting and at
+# left and right, so choosing does not improve these. If it prefers what was frequent on the web, each choice makes the
+# pictures a little more like that.
 
 # %% [markdown]
 # ## Bonus: write the tests yourself
 #
-# These are the mistakes that the check of `top_p_filter` knows by name. Which inputs find them? The first finds some. Add
-# logits until all are found; few are enough if they are chosen well. Hints: equal logits, codes that are ruled out already, more than one
-# row, rows in different orders, and p at the edge.
+# These are the mistakes that the check of `top_p_filter` knows by name. Which inputs find them? The first finds some.
+# Add logits until all are found; few are enough if they are chosen well. Hints: equal logits, codes that are ruled out
+# already, more than one row, rows in different orders, and p at the edge.
 
 # %%
 from minidalle.exercises import EXERCISES
@@ -1231,25 +1264,29 @@ print(f"{found_mistakes} of {len(exercise.wrong)} mistakes found; inputs: {len(i
 # %% [markdown]
 # ## Where to read on
 #
-# - A. Holtzman and others: *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751: why the likeliest text is a bad
-#   text; top-p.
+# - A. Holtzman and others: *The Curious Case of Neural Text Degeneration*, ICLR 2020, arXiv:1904.09751: why the
+#   likeliest text is a bad text; top-p.
 # - A. Fan, M. Lewis, Y. Dauphin: *Hierarchical Neural Story Generation*, ACL 2018, arXiv:1805.04833: top-k.
 # - C. J. Maddison, D. Tarlow, T. Minka: *A\* Sampling*, NIPS 2014, arXiv:1411.0030: Gumbel noise.
-# - J. Ho, T. Salimans: *Classifier-Free Diffusion Guidance*, 2022, arXiv:2207.12598; O. Gafni and others: *Make-A-Scene*, ECCV 2022,
-#   arXiv:2203.13131: guidance for logits, as here.
-# - N. Shazeer: *Fast Transformer Decoding: One Write-Head is All You Need*, 2019, arXiv:1911.02150: the cache, and how to make it smaller.
-# - A. Radford and others: *Learning Transferable Visual Models From Natural Language Supervision* (CLIP), ICML 2021, arXiv:2103.00020.
+# - J. Ho, T. Salimans: *Classifier-Free Diffusion Guidance*, 2022, arXiv:2207.12598; O. Gafni and others:
+#   *Make-A-Scene*, ECCV 2022, arXiv:2203.13131: guidance for logits, as here.
+# - N. Shazeer: *Fast Transformer Decoding: One Write-Head is All You Need*, 2019, arXiv:1911.02150: the cache, and how
+#   to make it smaller.
+# - A. Radford and others: *Learning Transferable Visual Models From Natural Language Supervision* (CLIP), ICML 2021,
+#   arXiv:2103.00020.
 # - A. Ramesh and others: *Zero-Shot Text-to-Image Generation* (DALL·E), ICML 2021, arXiv:2102.12092.
 # - L. Gao, J. Schulman, J. Hilton: *Scaling Laws for Reward Model Overoptimization*, ICML 2023, arXiv:2210.10760.
-# - In this package: `minidalle/sampling.py` and `clip/contrast.py` are what you have just written; `pipeline.py` calls it.
+# - In this package: `minidalle/sampling.py` and `clip/contrast.py` are what you have just written; `pipeline.py` calls
+#   it.
 #
 # **Next:** lesson 05, which asks what your model has understood, and what it only remembers.
 
 # %% instructor [markdown]
-# **For the instructor.** Three to four hours, an hour and a half of them writing; good places to stop are the ends of 4.4 and 4.6. Planned as
-# the longest is `top_p_filter` (what reaches p stays; back into the old order); `decode_step` and `generate_tokens` are short if the
-# order is clear. On one core all cells together take about two minutes; `MINIDALLE_QUICK=1` draws fewer pictures. Section 4.10 starts
-# the command on what is *saved*. Let students start the real run before a break or at night, on the first day, and go on with 4.11
-# afterwards; a computer that sleeps stops it, and the same command goes on. If time is short, leave out `top_k_filter` with a
-# `course.toml` (docs/authoring.md), and 4.6. Good for discussion: the table of 4.8 before its last lines are read; who
-# would have noticed, with one judge only? The project of 4.11 takes two evenings and is graded by its rubric.
+# **For the instructor.** Three to four hours, an hour and a half of them writing; good places to stop are the ends of
+# 4.4 and 4.6. Planned as the longest is `top_p_filter` (what reaches p stays; back into the old order); `decode_step`
+# and `generate_tokens` are short if the order is clear. On one core all cells together take about two minutes;
+# `MINIDALLE_QUICK=1` draws fewer pictures. Section 4.10 starts the command on what is *saved*. Let students start the
+# real run before a break or at night, on the first day, and go on with 4.11 afterwards; a computer that sleeps stops
+# it, and the same command goes on. If time is short, leave out `top_k_filter` with a `course.toml` (docs/authoring.md),
+# and 4.6. Good for discussion: the table of 4.8 before its last lines are read; who would have noticed, with one judge
+# only? The project of 4.11 takes two evenings and is graded by its rubric.

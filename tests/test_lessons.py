@@ -14,7 +14,8 @@ from minidalle.cli.course import check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted(path.relative_to(ROOT / "lessons") for path in (ROOT / "lessons").glob("*/*.ipynb"))
-LIMITS = {"02-vqgan": 120, "03-bart": 120}  # lesson: seconds that its solution takes at most on two quiet cores, or 60
+LIMITS = dict.fromkeys(("02-vqgan", "03-bart", "04-generation"), 120)
+"""Lesson: seconds that its solution takes at most on two quiet cores, if not 60."""
 BUSY = 3  # a busy machine gets so many times as long
 
 

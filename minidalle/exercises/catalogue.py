@@ -3,6 +3,7 @@
 from minidalle.exercises.bart import (
     attend,
     causal_mask,
+    decoder_layer,
     encoder_layer,
     glu_feed_forward,
     padding_mask,
@@ -80,6 +81,7 @@ EXERCISES: dict[str, Exercise] = {
         split_heads.EXERCISE,
         glu_feed_forward.EXERCISE,
         encoder_layer.EXERCISE,
+        decoder_layer.EXERCISE,
         sequence_loss.EXERCISE,
         warmup_schedule.EXERCISE,
         apply_temperature.EXERCISE,

@@ -16,6 +16,9 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 
+from minidalle.bart.attention import multi_head_attention
+from minidalle.bart.layers import enter, feed_forward, join
+from minidalle.bart.primitives import linear, optional_norm
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words

@@ -147,6 +147,11 @@ def test_values_are_shown_short() -> None:
     assert len(short(dict.fromkeys(range(99), "y" * 50))) < 260
     assert short(torch.tensor([[1.0, 0.25]])) == "tensor float32 [1, 2]: [[1, 0.25]]"
     assert short(torch.zeros(8, 9)) == "tensor float32 [8, 9]: 0, 0, 0, 0, 0, 0, 0, 0, …"
+    one = {"up": {"weight": torch.tensor([[2.0]]), "bias": torch.tensor([0.25])}, "down": {"weight": torch.ones(1, 1)}}
+    assert short(one) == "{'up': {'weight': [[2]], 'bias': [0.25]}, 'down': {'weight': [[1]]}}"
+    shapes = "{'layer': {'up': {'weight': float32 [8, 9]}, 'norm': {'bias': float32 [1]}}}"
+    assert short({"layer": {"up": {"weight": torch.zeros(8, 9)}, "norm": {"bias": torch.zeros(1)}}}) == shapes
+    assert short({"up": torch.ones(1)}) == "{'up': tensor float32 [1]: [1]}"
     assert short((1,)) == "(1,)"
     assert short({1: (2, [3])}) == "{1: (2, [3])}"
     assert short(Rude()) == "<Rude>"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 LONGEST = 240  # characters
 ITEMS, NUMBERS = 16, 24  # shown of a list, of a tensor
+WEIGHTS = 3 * LONGEST  # characters of tensors in dicts, of which nothing can be left out without losing the structure
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
@@ -19,9 +20,9 @@ def cut(text: str, longest: int = LONGEST) -> str:
 
 
 def short(value: object, longest: int = LONGEST) -> str:
-    """A value as Python writes it, but short; a tensor with its dtype, shape and numbers."""
+    """A value as Python writes it, but short; a tensor with its dtype, shape and numbers, weights as examples do."""
     try:
-        return cut(_text(value, 0), longest)
+        return cut(_weights(value), WEIGHTS) if _is_weights(value) else cut(_text(value, 0), longest)
     except Exception:  # a `__repr__` of the student's own
         return f"<{type(value).__name__}>"
 
@@ -43,6 +44,37 @@ def _text(value: object, depth: int) -> str:
             return f"({items},)" if len(value) == 1 else f"({items})"
         return f"[{items}]" if isinstance(value, list) else f"{{{items}}}"
     return repr(value)
+
+
+def _is_weights(value: object) -> bool:
+    """Whether it is dicts of tensors in a dict."""
+    inside = list(value.values()) if isinstance(value, dict) else []
+    return bool(inside) and all(
+        isinstance(one, dict) and one and (all(isinstance(leaf, Tensor) for leaf in one.values()) or _is_weights(one))
+        for one in inside
+    )
+
+
+def _weights(value: Any) -> str:
+    """All numbers of weights where there are few, as in {'up': {'weight': [[2]]}}; else their dtypes and shapes."""
+
+    def text(one: Any, leaf: Callable[[Tensor], str]) -> str:
+        if isinstance(one, Tensor):
+            return leaf(one)
+        return "{" + ", ".join(f"{key!r}: {text(item, leaf)}" for key, item in one.items()) + "}"
+
+    def numbers(one: Tensor) -> str:
+        return _nested(one.detach().cpu().tolist())
+
+    def shape(one: Tensor) -> str:
+        return _tensor(one).partition(":")[0].removeprefix("tensor ")
+
+    few = sum(map(Tensor.numel, _leaves(value))) <= NUMBERS
+    return text(value, numbers) if few else text(value, shape)
+
+
+def _leaves(value: Any) -> list[Tensor]:
+    return [value] if isinstance(value, Tensor) else [leaf for one in value.values() for leaf in _leaves(one)]
 
 
 def _joined(values: Collection, text: Callable[[Any], str]) -> str:

@@ -7,51 +7,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minidalle.bart.attention import multi_head_attention
-from minidalle.bart.config import BartConfig
 from minidalle.bart.layers import encoder_layer, enter, feed_forward, gelu_feed_forward, join
 from minidalle.bart.primitives import layer_norm, linear
-from minidalle.bart.weights import layer_stack
+from minidalle.exercises.branch_weights import branch_weights
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.bart_layers import probe_encoder_layer
-from minidalle.runtime import Weights, generator, weights_of
+from minidalle.runtime import Weights, generator
 
 
 def cases(seed: int) -> list[Case]:
     """One number without norms; padding and heads; norms before, inside and after; all that is added is dropped."""
     chance = generator(seed, "bart.encoder_layer")
 
-    def quarters(low: int, high: int, *shape: int) -> Tensor:
-        """Numbers between two, which count quarters, without 0, and of both signs."""
-        size = torch.randint(low, high, shape, generator=chance) / 4
-        return size * (2.0 * torch.randint(2, shape, generator=chance) - 1)
-
-    def filled(tree: Weights) -> dict[str, Any]:
-        ends = {"weight": (1, 5), "scale": (3, 7), "bias": (1, 5)}
-        return {
-            name: filled(one) if isinstance(one, dict) else quarters(*ends[name], *one.shape)
-            for name, one in tree.items()
-        }
-
     def case(batch: int, length: int, width: int, heads: int, dropout: float = 0.0, **shape: Any) -> Case:
-        config = BartConfig(text_vocab=1, text_length=1, image_codes=1, image_length=1, encoder_layers=1,
-                            decoder_layers=1, width=width, heads=heads, hidden=width, **shape)  # fmt: skip
-        with torch.device("meta"):  # only its shapes are wanted
-            tree = weights_of(layer_stack(config, 1, ("attention",)))["0"]
+        weights = branch_weights(chance, ("attention",), width=width, heads=heads, **shape)
         sizes = length - torch.randperm(length, generator=chance)[:batch]
         mask = (torch.arange(length) < sizes[:, None])[:, None, None]
         x = 2 * torch.randn(batch, length, width, generator=chance)
-        return {"weights": filled(tree), "x": x, "mask": mask, "heads": heads, "dropout": dropout}
-
-    def plain(case: Any) -> Case:
-        """Without norms."""
-        weights = {name: {part: own for part, own in branch.items() if part != "before"}
-                   for name, branch in case["weights"].items()}  # fmt: skip
-        return {**case, "weights": weights}
+        return {"weights": weights, "x": x, "mask": mask, "heads": heads, "dropout": dropout}
 
     return [
-        plain(case(1, 1, 1, 1)),
-        plain(case(1, 3, 2, 2)),
-        case(2, 3, 4, 2),
+        case(1, 1, 1, 1, norms=False),
+        case(1, 3, 2, 2, norms=False),
+        case(1, 3, 4, 2),
         case(2, 4, 4, 1, norm="normformer", glu=True),
         case(3, 4, 4, 2, norm="post", bias=True),
         case(1, 2, 4, 2, norm="normformer", dropout=1.0),

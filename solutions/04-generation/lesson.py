@@ -571,17 +571,22 @@ def vividness(pictures):
     return np.ptp(pictures / 255, axis=3).mean((1, 2))
 
 
-measured = {}
+measured, hits = {}, {}
 with use(mine(globals())):
     for temperature in (0.4, 1):
         for guidance in strengths:
             draw = partial(pipeline.draw, sampling=SamplingConfig(temperature=temperature, guidance=guidance))
             pictures = draw_rows(draw, some, emoji)
-            values = fidelity(pictures, some, emoji)["base_recall"], vividness(pictures)
+            hits[temperature, guidance] = fidelity(pictures, some, emoji)["base_recall"]
+            values = hits[temperature, guidance], vividness(pictures)
             measured[temperature, guidance] = right, vivid = [estimate(one, roles[some]) for one in values]
             print(
                 f"T {temperature:3}, guidance {guidance:2}: right thing {in_words(right)}, vividness {in_words(vivid)}"
             )
+for temperature in (0.4, 1):
+    for guidance in (4, 40):
+        gain = estimate(hits[temperature, guidance] - hits[temperature, 1], roles[some])
+        print(f"T {temperature:3}, guidance {guidance:2} minus guidance 1, row by row: {in_words(gain)}")
 of_real = vividness(emoji.pictures[some]).mean()
 print(f"the real pictures: vividness {of_real:.2f}")
 figure, axes = plt.subplots(1, 2, figsize=(10, 3))

@@ -23,6 +23,7 @@ BUSY = 3  # a busy machine gets so many times as long
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIDALLE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MINIDALLE_QUICK", "1")  # lessons take fewer steps where they train
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests run beside: threads that wait for each other would spin
 
 
 def limit(path: Path) -> int:

@@ -847,7 +847,7 @@ print("shipped:   found", recall_of(reranker))
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=[1.1, 1])
 axes[0].plot([row["step"] for row in metrics], [row["loss"] for row in metrics], "o-", color=BLUE, markersize=3)
 axes[0].axhline(math.log(128), color="gray", ls=":")
-axes[0].text(steps, math.log(128), "ln 128", ha="right", va="bottom", fontsize=9)
+axes[0].text(steps, math.log(128) - 0.05, "ln 128", ha="right", va="top", fontsize=9)
 axes[0].set(xlabel="step", ylabel="loss of the batch, nats", ylim=(0, None), title="Your CLIP's training")
 eight = some[:8]
 texts = own_judge.text_vectors([emoji.captions[row] for row in eight])
@@ -1099,8 +1099,9 @@ for part in (slice(0, 10), slice(10, 20)):
 # %% [markdown]
 # *The figures in words: for each of twenty captions the real picture, the looked-up one, the shipped weights', and
 # yours if you have a run. The look-up is always clean, but by another artist, in another tone or, for headphone and
-# thong sandal, of another thing. The drawings have the right tone and pose for people; a pineapple, a mailbox and a
-# file cabinet are patches; of numbers and sandals only the color is left, or nothing.*
+# thong sandal, of another thing. The drawings have the right pose, and mostly the right tone, for people; pineapple and
+# scissors can be made out; sushi, mailbox and file cabinet are patches; of numbers, headphone and sandal nothing but a
+# color is left.*
 #
 # Twenty pictures are to look at, not to count. For a table, 40 rows of each kind, with intervals; `minidalle evaluate
 # --run runs/mine --all` does it for all rows, and more. *Right thing* as before. *Right tone*, and *right style*: of

@@ -93,7 +93,8 @@ def test_kinds_in_words(value: object, name: str) -> None:
     ("own", "expected", "fine"),
     [
         ([[]], [[1]], True), ([[1]], [[], []], True), ([["a"]], [[1]], False), ([[1, "a"]], [[1]], False),
-        ([[1]], [[1], ["a"]], True), ([None], [[1], None], True), ([None, [1]], [[1]], False), ([1], [1.0], False),
+        ([[1]], [[1], ["a"]], True), ([None], [[1], None], True), ([None, [1]], [[1]], False),
+        ([1], [1.0], True), ([1.0], [1], False), ([True], [1.0], False),
         ([True], [1], False), ([(1, 2)], [[1, 2]], False), ([(1,)], [(1, 2)], False), ([(1, "a")], [(1, 2)], False),
         ([(1, 2, 3)], [(1,), (1, 2)], True), ([("a",)], [(1,), (1, 2)], False), ([{1: 2}], [{"a": 2}], False),
         ([{}], [{"a": 2}], True), ([torch.zeros(2)], [torch.zeros(3, dtype=torch.long)], True),
@@ -109,7 +110,9 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("own", "expected", "tolerance", "words"),
     [
-        (1, 1, 0, None), (1, 1.0, 0, "1 (int), expected 1.0 (float)"), (True, 1, 0, "True (bool), expected 1 (int)"),
+        (1, 1, 0, None), (1, 1.0, 0, None),
+        (1.0, 1, 0, "1.0 (float), expected 1 (int)"), (True, 1.0, 0, "True (bool), expected 1.0 (float)"),
+        (True, 1, 0, "True (bool), expected 1 (int)"),
         (1.0, 1.05, 0.1, None), (1.0, 1.2, 0.1, "1.0, expected 1.2"), (NAN, NAN, 0, None), (INF, INF, 0, None),
         (INF, -INF, 9, "inf, expected -inf"), (NAN, 0.0, 9, "nan, expected 0.0"),
         (None, [], 0, "None (None), expected [] (list)"),

@@ -10,7 +10,7 @@ from minidalle.exercises.exercise import Plain
 
 
 def same(own: Plain, expected: Plain, tolerance: float = 0.0) -> bool:
-    """Whether two results are the same. A tensor's dtype does not matter; 1, 1.0 and True are three things."""
+    """Whether two results are the same. A tensor's dtype does not matter; 1 will do for 1.0, but not for True."""
     return difference(own, expected, tolerance) is None
 
 
@@ -27,7 +27,7 @@ def _difference(own: Plain, expected: Plain, tolerance: float, place: str) -> tu
         return _of_lists(own, expected, tolerance, place)
     if isinstance(own, dict) and isinstance(expected, dict):
         return _of_dicts(own, expected, tolerance, place)
-    if isinstance(own, float) and isinstance(expected, float):
+    if isinstance(expected, float) and isinstance(own, int | float) and not isinstance(own, bool):
         return None if _near(own, expected, tolerance) else (place, _unlike(own, expected))
     if type(own) is not type(expected):
         return place, f"{short(own)} ({_type(own)}), expected {short(expected)} ({_type(expected)})"

@@ -92,7 +92,7 @@ def _alike(one: Observation, other: Observation, tolerance: float) -> bool:
     if one.error or other.error:
         errors = [seen.error and (_family(seen.error["type"]), seen.error["inside"]) for seen in (one, other)]
         return errors[0] == errors[1]
-    kinds = _without_graphs(one.kinds) == _without_graphs(other.kinds)
+    kinds = _bare(one.kinds) == _bare(other.kinds)
     return kinds and one.changed == other.changed and same(one.result, other.result, tolerance)
 
 
@@ -100,13 +100,15 @@ def _family(error: str) -> str:
     return SHAPES_DIFFER[0] if error in SHAPES_DIFFER else error
 
 
-def _without_graphs(kinds: Sequence[Kind]) -> list[Kind]:
-    """Kinds without whether a tensor is part of a graph: where that matters, gradients tell."""
+def _bare(kinds: Sequence[Kind]) -> list[Kind]:
+    """Kinds without whether a tensor is part of a graph, or a number is whole: where that matters, results tell."""
     inside = ("keys", "values", "items")
-    return [
-        {key: _without_graphs(value) if key in inside else value for key, value in one.items() if key != "grad"}
-        for one in kinds
-    ]
+    found: list[Kind] = []
+    for one in kinds:
+        bare = {key: _bare(value) if key in inside else value for key, value in one.items() if key != "grad"}
+        bare["type"] = "float" if bare["type"] == "int" else bare["type"]
+        found += [bare] if bare not in found else []
+    return found
 
 
 def _failing(exercise: Exercise, own: Sequence[Observation], true: Sequence[Observation], seed: int) -> Failing | None:

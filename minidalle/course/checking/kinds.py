@@ -81,8 +81,12 @@ def union(kinds: Iterable[Kind]) -> Union:
 
 
 def fits(own: Union, expected: Union) -> bool:
-    """Whether values of the first union could be values of the second. What is expected empty may hold anything."""
-    return all(name in expected and _inside_fits(name, own[name], expected[name]) for name in own)
+    """Whether values of the first union could be values of the second. What is expected empty may hold anything.
+
+    As in type hints, an int is good enough where a float is expected.
+    """
+    named = {name: "float" if name == "int" and "int" not in expected else name for name in own}
+    return all(known in expected and _inside_fits(name, own[name], expected[known]) for name, known in named.items())
 
 
 def _inside_fits(name: str, own: Any, expected: Any) -> bool:

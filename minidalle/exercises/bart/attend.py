@@ -65,6 +65,12 @@ def scales_by_the_number_of_keys(query: Tensor, key: Tensor, value: Tensor, mask
     return _masked(query @ key.mT / math.sqrt(key.shape[-2]), mask).softmax(-1) @ value
 
 
+def scales_by_the_whole_width(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """d is what *one head* has of a query, its last dimension, and not the features of all heads together."""
+    width = query.shape[1] * query.shape[-1]
+    return _masked(query @ key.mT / math.sqrt(width), mask).softmax(-1) @ value
+
+
 def scales_after_the_softmax(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scale the scores, before the softmax: afterwards the shares of a query no longer sum to 1."""
     return _masked(query @ key.mT, mask).softmax(-1) / math.sqrt(query.shape[-1]) @ value
@@ -121,6 +127,19 @@ def adds_the_mask(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
     """Adding True and False adds 1 and 0. Use `masked_fill`, with the smallest number there is."""
     scores = _scores(query, key)
     return (scores if mask is None else scores + mask).softmax(-1) @ value
+
+
+def adds_a_large_penalty(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """With −10,000 *added* the scores still count where nothing may be seen. Put the smallest number in their place."""
+    scores = _scores(query, key)
+    return (scores if mask is None else scores - 1e4 * ~mask).softmax(-1) @ value
+
+
+def gives_zeros_where_nothing_may_be_seen(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Who may look nowhere is to get the mean of all values. Filled with `torch.finfo(scores.dtype).min` they do."""
+    return _masked(_scores(query, key), mask, float("-inf")).softmax(-1).nan_to_num(0.0) @ value
 
 
 def gives_nan_where_nothing_may_be_seen(
@@ -211,6 +230,7 @@ EXERCISE = Exercise(
         divides_by_d,
         multiplies_by_the_root,
         scales_by_the_number_of_keys,
+        scales_by_the_whole_width,
         scales_after_the_softmax,
         shares_out_among_the_queries,
         shares_out_among_the_heads,
@@ -222,6 +242,8 @@ EXERCISE = Exercise(
         fills_with_zero,
         fills_with_minus_one,
         adds_the_mask,
+        adds_a_large_penalty,
+        gives_zeros_where_nothing_may_be_seen,
         gives_nan_where_nothing_may_be_seen,
         mixes_the_keys,
         compares_the_values,

@@ -78,6 +78,21 @@ def leaves_the_last_real_token_out(mask: Tensor) -> Tensor:
     return (mask & mask.roll(-1, 1))[:, None, None, :]
 
 
+def counts_one_too_many(mask: Tensor) -> Tensor:
+    """The mask is right as it is. If you count: of n real tokens the last has place n − 1, so `<`, not `<=`."""
+    return (torch.arange(mask.shape[1]) <= mask.sum(1, keepdim=True))[:, None, None, :]
+
+
+def takes_the_end_for_padding(mask: Tensor) -> Tensor:
+    """The end sign of a caption is a real token, too: the mask stays as it is."""
+    return (mask & torch.nn.functional.pad(mask, (0, 1))[:, 1:])[:, None, None, :]
+
+
+def mixes_the_captions_up(mask: Tensor) -> Tensor:
+    """A transpose before a reshape deals one caption's tokens out to the others. Only put two dimensions between."""
+    return mask.T.reshape(len(mask), 1, 1, mask.shape[1])
+
+
 def turns_the_tokens_around(mask: Tensor) -> Tensor:
     """The tokens stay in their order."""
     return mask.flip(1)[:, None, None, :]
@@ -140,6 +155,9 @@ EXERCISE = Exercise(
         counts_and_fills_from_the_right,
         allows_one_too_many,
         leaves_the_last_real_token_out,
+        counts_one_too_many,
+        takes_the_end_for_padding,
+        mixes_the_captions_up,
         turns_the_tokens_around,
         turns_the_captions_around,
         stops_at_the_first_gap,

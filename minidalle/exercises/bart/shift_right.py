@@ -102,6 +102,18 @@ def turns_the_order_around(tokens: Tensor, start: int) -> Tensor:
     return torch.cat([_start(tokens, start), tokens.flip(1)[:, 1:]], dim=1)
 
 
+def copies_the_start_everywhere(tokens: Tensor, start: int) -> Tensor:
+    """Whoever copies from left to right reads what was just written. Read from `tokens`, write into a new tensor."""
+    return torch.full_like(tokens, start)
+
+
+def puts_the_start_into_the_first_row(tokens: Tensor, start: int) -> Tensor:
+    """`moved[0]` is the first picture. The first token of every picture is the first *column*, `moved[:, 0]`."""
+    moved = tokens.roll(1, dims=1)
+    moved[0] = start
+    return moved
+
+
 def changes_the_tokens_it_was_given(tokens: Tensor, start: int) -> Tensor:
     """The targets are still needed, as they were. Make a new tensor and write into that."""
     tokens[:, 1:] = tokens[:, :-1].clone()
@@ -165,6 +177,8 @@ EXERCISE = Exercise(
         moves_pictures_and_not_tokens,
         runs_over_into_the_next_picture,
         turns_the_order_around,
+        copies_the_start_everywhere,
+        puts_the_start_into_the_first_row,
         changes_the_tokens_it_was_given,
         keeps_the_last_token,
     ),

@@ -71,6 +71,17 @@ def numbers_the_heads_from_the_end(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(1)
 
 
+def lets_the_pieces_overlap(x: Tensor, heads: int) -> Tensor:
+    """The i-th piece begins at feature i · d, where the one before it ends, and not at feature i."""
+    piece = x.shape[-1] // heads
+    return torch.stack([x[..., head : head + piece] for head in range(heads)], dim=1)
+
+
+def joins_the_pieces_along_the_captions(x: Tensor, heads: int) -> Tensor:
+    """The heads need a dimension of their own: `stack` makes one, `cat` along the captions mixes both up."""
+    return torch.cat(x.chunk(heads, dim=-1), dim=0).view(_sizes(x, heads))
+
+
 def turns_the_tokens_around(x: Tensor, heads: int) -> Tensor:
     """The tokens stay in their order."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(2)
@@ -141,6 +152,8 @@ EXERCISE = Exercise(
         cuts_the_captions,
         gives_all_heads_the_first_piece,
         numbers_the_heads_from_the_end,
+        lets_the_pieces_overlap,
+        joins_the_pieces_along_the_captions,
         turns_the_tokens_around,
         turns_the_features_around,
         scales_the_pieces,

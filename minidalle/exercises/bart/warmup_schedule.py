@@ -47,6 +47,10 @@ def _rest(step: int, flat: int, steps: int, decay: str) -> float:
     return 1.0 if step < flat else _fall((step - flat) / (steps - flat), decay)
 
 
+def _whole(step: int, steps: int, warmup: int, hold: float, decay: str) -> float:
+    return (step + 1) / warmup if step < warmup else _rest(step, _flat(steps, warmup, hold), steps, decay)
+
+
 def starts_at_zero(step: int, steps: int, warmup: int, hold: float = 0.0, decay: str = "linear") -> float:
     """Step 0 would learn nothing, and the last step of the warm-up would stay below 1. With step `step`, step + 1 steps
     of the warm-up are taken."""
@@ -167,7 +171,7 @@ def always_falls_by_the_cosine(step: int, steps: int, warmup: int, hold: float =
 
 def forgets_to_halve_the_cosine(step: int, steps: int, warmup: int, hold: float = 0.0, decay: str = "linear") -> float:
     """The cosine goes from 1 to −1. Add 1, and it goes from 2 to 0; half of that goes from 1 to 0."""
-    rest = warmup_schedule(step, steps, warmup, hold, decay)
+    rest = _whole(step, steps, warmup, hold, decay)
     return 2 * rest if decay == "cosine" and step >= _flat(steps, warmup, hold) else rest
 
 
@@ -175,7 +179,7 @@ def measures_the_turn_in_shares(step: int, steps: int, warmup: int, hold: float 
     """`math.cos` wants radians, and half a turn is π: multiply the share that is over by `math.pi`."""
     flat = _flat(steps, warmup, hold)
     if decay == "linear" or step < flat:
-        return warmup_schedule(step, steps, warmup, hold, decay)
+        return _whole(step, steps, warmup, hold, decay)
     return 0.5 * (1 + math.cos((step - flat) / (steps - flat)))
 
 
@@ -183,7 +187,7 @@ def takes_a_quarter_of_a_turn(step: int, steps: int, warmup: int, hold: float = 
     """cos(π/2 · share) falls fastest at the end. Half a turn ends gently: (1 + cos(π · share)) / 2."""
     flat = _flat(steps, warmup, hold)
     if decay == "linear" or step < flat:
-        return warmup_schedule(step, steps, warmup, hold, decay)
+        return _whole(step, steps, warmup, hold, decay)
     return math.cos(0.5 * math.pi * (step - flat) / (steps - flat))
 
 

@@ -206,12 +206,11 @@ HINTS = (
     """\
 def encoder_layer(weights, x, mask, heads, dropout=0.0):
     branch = weights["attention"]
-    entered = ...
-    added = multi_head_attention(branch, ..., ..., mask, heads)
-    x = join(branch, ..., added, dropout)
+    entered = enter(branch, x)
+    x = join(branch, x, multi_head_attention(branch, entered, entered, mask, heads), dropout)
 
-    branch = ...
-    return join(branch, x, ..., dropout)
+    branch = weights["feed_forward"]
+    return join(branch, x, feed_forward(..., ...), ...)
 """,
 )
 

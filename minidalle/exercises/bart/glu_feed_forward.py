@@ -200,8 +200,7 @@ HINTS = (
     """\
 def glu_feed_forward(weights, x):
     hidden = F.gelu(...) * ...
-    hidden = optional_norm(weights, "hidden", hidden)
-    return ...
+    return linear(weights["down"], optional_norm(weights, "hidden", hidden))
 """,
 )
 

@@ -174,6 +174,13 @@ def shares_by_sigmoid(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | 
     return _masked(_scores(query, key), mask).sigmoid() @ value
 
 
+def lets_queries_and_keys_learn_nothing(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """The mix is right, but after `detach` nothing tells queries and keys where to look better: leave it out."""
+    return _masked(_scores(query, key), mask).softmax(-1).detach() @ value
+
+
 def by_einsum(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Right: every sum by the names of its dimensions."""
     scores = torch.einsum("bhtd,bhsd->bhts", query, key) * query.shape[-1] ** -0.5
@@ -250,6 +257,7 @@ EXERCISE = Exercise(
         adds_the_query,
         takes_the_softmax_twice,
         shares_by_sigmoid,
+        lets_queries_and_keys_learn_nothing,
     ),
     also_right=(by_einsum, by_exponentials, head_by_head),
     hints=HINTS,

@@ -6,6 +6,7 @@ Every call gets tensors of its own, so an answer that changes them spoils no oth
 from torch import Tensor
 
 from minidalle.exercises.exercise import Function, Plain
+from minidalle.exercises.probes.learning import data, gradients, learned
 
 
 def probe_shift_right(function: Function, tokens: Tensor, start: int) -> Plain:
@@ -24,6 +25,7 @@ def probe_split_heads(function: Function, x: Tensor, heads: int) -> Plain:
 
 
 def probe_attend(function: Function, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Plain:
-    """What each query gets [B, h, T, d]."""
-    copies = (tensor.clone() for tensor in (query, key, value))
-    return function(*copies, mask if mask is None else mask.clone())
+    """What each query gets [B, h, T, d], and the gradients of its sum with respect to queries, keys and values."""
+    inputs = {"query": learned(query), "key": learned(key), "value": learned(value)}
+    output = function(*inputs.values(), mask if mask is None else mask.clone())
+    return {"output": data(output), "gradients": gradients(output, inputs)}

@@ -3,12 +3,11 @@
 Every call gets tensors of its own, so an answer that changes them spoils no other call.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from minidalle.exercises.exercise import Function, Plain
+from minidalle.exercises.probes.learning import gradients, learned
 
 
 def probe_nearest_code(function: Function, latents: Tensor, codebook: Tensor) -> Plain:
@@ -18,18 +17,18 @@ def probe_nearest_code(function: Function, latents: Tensor, codebook: Tensor) ->
 
 def probe_straight_through(function: Function, latents: Tensor, quantized: Tensor, slope: Tensor) -> Plain:
     """The result, and where a gradient `slope` at it arrives."""
-    inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
+    inputs = {"latents": learned(latents), "quantized": learned(quantized)}
     passed = function(*inputs.values())
-    return {"value": passed, "gradients": _gradients(passed, inputs, slope)}
+    return {"value": passed, "gradients": gradients(passed, inputs, slope)}
 
 
 def probe_quantizer_loss(function: Function, latents: Tensor, quantized: Tensor, beta: float) -> Plain:
     """The loss, and its gradients with respect to latents and codes; only a single number has some."""
-    inputs = {"latents": _learned(latents), "quantized": _learned(quantized)}
+    inputs = {"latents": learned(latents), "quantized": learned(quantized)}
     loss = function(*inputs.values(), beta)
     if loss.numel() != 1:
         return {"loss": loss, "gradients": dict.fromkeys(inputs, "none, as the loss is not a single number")}
-    return {"loss": loss, "gradients": _gradients(loss, inputs)}
+    return {"loss": loss, "gradients": gradients(loss, inputs)}
 
 
 def probe_ema_update(
@@ -59,16 +58,3 @@ def probe_restart_dead_codes(
     """The new codebook, and which of its codes were restarted."""
     moved, restarted = function(codebook.clone(), counts.clone(), candidates.clone(), threshold, order.clone())
     return {"codebook": moved, "restarted": restarted}
-
-
-def _learned(tensor: Tensor) -> Tensor:
-    """A copy that asks for a gradient."""
-    return tensor.detach().clone().requires_grad_()
-
-
-def _gradients(result: Any, inputs: dict[str, Tensor], slope: Tensor | None = None) -> dict[str, Plain]:
-    """What arrives at each input, zeros where nothing does, when `slope` (1 for a scalar) comes back to a result."""
-    if not result.requires_grad:
-        return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
-    found = torch.autograd.grad(result, list(inputs.values()), slope, materialize_grads=True)
-    return dict(zip(inputs, found, strict=True))

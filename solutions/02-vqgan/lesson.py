@@ -245,14 +245,14 @@ def batch(n, size=32):
     return to_floats(emoji.pictures[np.sort(chosen)])
 
 
-def train_small(vqgan, steps, first=0, quantize=True, weights=EDGES, rate=3e-3, window=25):
+def train_small(vqgan, steps, first=0, quantize=True, weights=None, rate=3e-3, window=25):
     """Train from batch `first` on; what a window of steps gave is a row of the log that is returned."""
     optimizer = torch.optim.Adam(vqgan.parameters(), lr=rate, betas=(0.9, 0.99))
     log, seen, decibels = [], torch.zeros(vqgan.config.codes), []
     for n in range(first, first + steps):
         pictures = batch(n)
         output = vqgan(pictures, quantize)
-        loss = losses.reconstruction_loss(output.pictures, pictures, weights) + output.commitment
+        loss = losses.reconstruction_loss(output.pictures, pictures, weights or EDGES) + output.commitment
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vqgan.parameters(), 1.0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minidalle.data.render import render_svg as render_svg
     from minidalle.data.render import to_rgb as to_rgb
     from minidalle.data.splits import assign_splits as assign_splits
+    from minidalle.data.splits import make_splits as make_splits
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -30,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy(
         "find_duplicates": "duplicates",
         "foreign_pictures": "foreign",
         "load_partition": "partition",
+        "make_splits": "splits",
         "parse_name": "names",
         "rank_slice": "batches",
         "render_svg": "render",

@@ -12,7 +12,7 @@ A split is named after what training has not seen:
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from minidalle.errors import require
 
 HELD_OUT = ("concept", "combo", "tone", "cell", "iid", "dev")  # hardest first: a copy counts there
 SPLITS = ("train", *reversed(HELD_OUT), "dropped")
+KINDS = ("iid", "cell", "tone", "combo", "concept")  # of unseen pictures; `dev` is iid, for choosing
 
 LARGE_ROLE = 100  # rows: kisses and handshakes come in up to 25 pairs of tones; one would be half a split
 MIRRORED = " facing right"  # `running` and `running facing right` are one picture and its mirror image
@@ -75,7 +76,7 @@ def assign_splits(rows: list[Row], seed: int = 0, sizes: SplitSizes | None = Non
         R names from `SPLITS`.
     """
     sizes = sizes or SplitSizes()
-    lot = partial(_lot, seed)
+    lot = partial(draw_lot, seed)
     by_lot = sorted(rows, key=lambda row: lot("row", row.key))
     reserve = 3 * (sizes.dev + sizes.iid) // 2  # more than dev and iid need: others claim some of it
     copied = {row.duplicate_of for row in rows}
@@ -96,6 +97,69 @@ def assign_splits(rows: list[Row], seed: int = 0, sizes: SplitSizes | None = Non
     split |= dict.fromkeys(random[: sizes.dev], "dev")
     split |= dict.fromkeys(random[sizes.dev : sizes.dev + sizes.iid], "iid")
     return drop_duplicates(rows, [split.get(row.key, "train") for row in rows])
+
+
+def make_splits(rows: Sequence[Row], kind: str, seed: int = 0, share: float = 0.1) -> list[str]:
+    """Hold out rows of one kind, for an experiment of one's own; what is reported keeps to the frozen partition.
+
+    Roles are drawn by lot, whole ones, and of their rows those that the kind says: all of them for `concept`, those
+    with a skin tone for `combo`, one tone of each gender for `tone`, one style for `cell`. `iid` draws pictures, not
+    roles. A role that would leave nothing to learn from (it has one style, say) is never drawn, but for `concept`.
+    Copies of a picture are never on two sides: the one that is held out stays, the others are `dropped`.
+
+    Args:
+        rows: R rows in any order, which changes nothing.
+        kind: what training is not to see: `iid`, `cell`, `tone`, `combo` or `concept`.
+        seed: another seed draws another split.
+        share: of the roles (of the pictures, for `iid`) that are drawn, above 0 and below 1.
+
+    Returns:
+        R names: `train`, the kind, or `dropped`.
+
+    Raises:
+        InvalidValue: there is no such kind, nothing can be held out, or the rows have no roles to draw.
+    """
+    require(kind in KINDS, "kind", kind, f"one of {', '.join(KINDS)}")
+    require(0 < share < 1, "share", share, "above 0 and below 1")
+    require(kind == "iid" or any(row.role for row in rows), "rows", "no row has a role", f"roles, for kind={kind!r}")
+    unseen = _unseen(list(rows), kind, partial(draw_lot, seed))
+    groups = [row.duplicate_of or row.key if kind == "iid" else row.role for row in unseen]
+    drawn = hold_out_groups(groups, share, seed)
+    require(any(drawn), "share", share, f"one of the {len(set(groups))} groups that `{kind}` can hold out, or more")
+    held_out = {row.key for row, is_drawn in zip(unseen, drawn, strict=True) if is_drawn}
+    return drop_duplicates(list(rows), [kind if row.key in held_out else "train" for row in rows])
+
+
+def hold_out_groups(groups: Sequence[str], share: float, seed: int) -> list[bool]:
+    """Draw a share of the groups by lot, and hold out all rows of those.
+
+    ["dog", "cat", "dog", "fox"], 1/3, 0 → a third of three groups is one: perhaps the dog, with both its rows,
+    [True, False, True, False]. A group's lot is `draw_lot(seed, group)`; the smallest lots are held out. So neither the
+    order of the rows nor how many a group has changes which groups are drawn.
+
+    Args:
+        groups: the group of each of R rows, such as its role.
+        share: of the groups, between 0 and 1; the number of groups that are drawn is rounded.
+        seed: another seed draws other groups.
+
+    Returns:
+        R answers, True = held out.
+    """
+    ranked = sorted(set(groups), key=lambda group: draw_lot(seed, group))
+    drawn = set(ranked[: round(share * len(ranked))])
+    return [group in drawn for group in groups]
+
+
+def _unseen(rows: Group, kind: str, lot: Lot) -> Group:
+    """All rows that would be held out if every group that can be were drawn."""
+    copied = {row.duplicate_of for row in rows}
+    sure = [row for row in rows if not row.duplicate_of and row.key not in copied]
+    if kind == "iid":
+        return rows
+    if kind == "concept":
+        return hold_out_concepts(rows, sure, 1.0, lot)
+    hold_out = {"cell": hold_out_cells, "tone": hold_out_tones, "combo": hold_out_combos}[kind]
+    return hold_out(rows, sure, len(rows), lot)
 
 
 def hold_out_concepts(rows: Group, sure: Group, share: float, lot: Lot) -> Group:
@@ -151,8 +215,8 @@ def drop_duplicates(rows: Group, splits: list[str]) -> list[str]:
     return ["dropped" if row.key in dropped else split for row, split in zip(rows, splits, strict=True)]
 
 
-def _lot(seed: int, *what: str) -> bytes:
-    """A number drawn for one thing, whatever else is drawn."""
+def draw_lot(seed: int, *what: str) -> bytes:
+    """A number, as bytes, drawn for one thing, whatever else is drawn: a hash of the seed and the thing's name."""
     return hashlib.blake2b("\0".join((str(seed), *what)).encode(), digest_size=16).digest()
 
 

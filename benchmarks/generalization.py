@@ -42,7 +42,7 @@ BART = BartConfig(
 
 @dataclass(frozen=True)
 class Arm:
-    """What is trained, and for how long. shuffled: on captions of other pictures. baseline: and such a one beside it."""
+    """What is trained, and for how long; shuffled: on other pictures' captions; baseline: and such a one beside it."""
 
     pictures: int
     steps: int = 600

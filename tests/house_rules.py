@@ -42,7 +42,7 @@ EXERCISES = frozenset(
         shift_right causal_mask padding_mask attend split_heads glu_feed_forward encoder_layer decoder_layer
         sequence_loss warmup_schedule
         apply_temperature top_k_filter top_p_filter guide decode_step generate_tokens clip_loss rerank
-        token_nll assign_splits generalization_gap shuffle_captions hvp top_eigenvalue hutchinson_trace
+        token_nll hold_out_groups loss_gap shuffle_captions hvp top_eigenvalue hutchinson_trace
         slq_density sam_perturbation filter_normalize barrier reparameterize copy_test
         """,
     )

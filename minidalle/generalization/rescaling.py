@@ -1,12 +1,12 @@
 """Rescaling: other weights, the same model. What it changes says nothing about how well a model generalizes.
 
-Dinh et al. 2017, "Sharp minima can generalize for deep nets", section 4, make one layer of a ReLU network larger and the
-next one smaller by the same factor: every output stays, and every measure of flatness that looks at the weights as they
-are changes at will. A transformer needs no ReLU for that. Two places of our BART allow it for any factor:
+Dinh et al. 2017, "Sharp minima can generalize for deep nets", sections 3 and 4, make one layer of a ReLU network larger
+and the next one smaller by the same factor: every output stays, and every measure of flatness that looks at the weights
+as they are changes at will. A transformer needs no ReLU for that. Two places of our BART allow it for any factor:
 
 - queries and keys meet only in a product, (α q) · (k / α) = q · k;
-- values, and the `up` half of a gated feed-forward layer, go on to the next linear layer without bending. Attention mixes
-  values linearly, and a gate only multiplies; W₂ (α (W₁ x + b₁)) / α + b₂ is what it was.
+- values, and the `up` half of a gated feed-forward layer, go on to the next linear layer without bending: attention
+  mixes values linearly, a gate only multiplies, and W₂ (α (W₁ x + b₁)) / α + b₂ is what it was.
 
 A GELU bends, and a norm between two layers takes the factor away again, but for its ε: such pairs are refused.
 """
@@ -37,7 +37,7 @@ def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = No
         layers: names of the branches, such as "decoder.layers.0.cross_attention"; None for all.
 
     Returns:
-        The copy. After Dinh et al. 2017, section 4, who rescale two layers with a ReLU between them.
+        The copy. After Dinh et al. 2017, section 3, who rescale two layers with a ReLU between them.
 
     Raises:
         InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such branch, or none.
@@ -67,7 +67,7 @@ def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str,
             f(α x) = α f(x), as ReLU is.
 
     Returns:
-        The copy. Source: Dinh et al. 2017, definition 5, with biases.
+        The copy. Source: Dinh et al. 2017, section 3, with biases.
 
     Raises:
         InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such layer, or no pair.
@@ -83,7 +83,7 @@ def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str,
                 require(name in known, "pairs", name, f"linear layers: {', '.join(known)}")
             for parameter in known[first].parameters():
                 parameter *= alpha
-            known[second].weight /= alpha
+            known[second].weight.div_(alpha)
     return _finite(rescaled, alpha)
 
 
@@ -118,7 +118,9 @@ def linear_pairs(model: nn.Module) -> list[tuple[str, str]]:
 
 
 def _has(part: nn.Module, *names: str) -> bool:
-    return isinstance(part, nn.ModuleDict) and all(isinstance(part[n] if n in part else None, nn.Linear) for n in names)
+    return (
+        isinstance(part, nn.ModuleDict) and {*names} <= {*part} and all(isinstance(part[n], nn.Linear) for n in names)
+    )
 
 
 def _finite(model: Model, alpha: float) -> Model:

@@ -21,10 +21,10 @@ def shuffle_captions(captions: Sequence[str], splits: Sequence[str], seed: int =
     """Give every training row the caption of another one, once and for all: no row keeps the words it had.
 
     ["cat", "cat", "dog", "pig", "fox"], the last one held out, the others in "train" → for example
-    [3, 2, 1, 0, 4]: both cats get other words, and nobody gets the fox's. Rows with equal captions count as
-    equal: a cat that gets the other cat's caption has not been shuffled. All such orders that shift the rows
-    of a random order, in which equal captions stand side by side, by the largest number of equal ones, are
-    equally likely. The same seed gives the same order, in every epoch.
+    [3, 2, 1, 0, 4]: both cats get other words, and nobody gets the fox's. A cat that got the other cat's
+    caption would have kept its words. So the rows are put in a random order, those of equal captions are
+    brought together, and the captions move on by as many places as the most frequent one has rows. The same
+    seed gives the same order, in every epoch.
 
     Args:
         captions: R of them.

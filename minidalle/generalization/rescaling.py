@@ -47,9 +47,9 @@ def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = No
     with torch.no_grad():
         for branch in attention_branches(rescaled, layers).values():
             for parameter in branch["query"].parameters():
-                parameter *= alpha
+                parameter.mul_(alpha)
             for parameter in branch["key"].parameters():
-                parameter /= alpha
+                parameter.div_(alpha)
     return _finite(rescaled, alpha)
 
 
@@ -82,7 +82,7 @@ def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str,
             for name in (first, second):
                 require(name in known, "pairs", name, f"linear layers: {', '.join(known)}")
             for parameter in known[first].parameters():
-                parameter *= alpha
+                parameter.mul_(alpha)
             known[second].weight.div_(alpha)
     return _finite(rescaled, alpha)
 

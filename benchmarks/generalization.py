@@ -46,7 +46,7 @@ class Arm:
     """What is trained, and for how long; shuffled: on other pictures' captions; baseline: and such a one beside it."""
 
     pictures: int
-    steps: int = 600
+    steps: int = 400
     width: int = 64
     shuffled: bool = False
     baseline: bool = False
@@ -54,7 +54,7 @@ class Arm:
     learning_rate: float = 2e-3
     warmup: int = 50
     splits: tuple[str, ...] = ("iid",)
-    every: int = 100
+    every: int = 50
 
 
 ALL = 8871  # pictures of `train`
@@ -143,12 +143,10 @@ def fresh(arm: Arm, seed: int) -> Bart:
 
 def with_shuffled_captions(true: Examples, rows: np.ndarray, seed: int, data: Data) -> Examples:
     """The same pictures, each with another one's caption, once and for all."""
-    order = torch.as_tensor(
-        shuffle_captions([data.pictures.captions[row] for row in rows], ["train"] * len(rows), seed)
-    )
-    return replace(
-        true, tokens=replace(true.tokens, text=true.tokens.text[order], text_mask=true.tokens.text_mask[order])
-    )
+    captions = [data.pictures.captions[row] for row in rows]
+    order = torch.as_tensor(shuffle_captions(captions, ["train"] * len(rows), seed))
+    tokens = replace(true.tokens, text=true.tokens.text[order], text_mask=true.tokens.text_mask[order])
+    return replace(true, tokens=tokens)
 
 
 def gaps(bart: Bart, sides: dict[str, Examples], baseline: Bart | None) -> dict[str, Any]:

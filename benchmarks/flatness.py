@@ -82,7 +82,7 @@ def run(arm: Arm, seed: int, data: Data) -> dict[str, Any]:
              "sam": sam_sharpness(loss, 0.1).value, "sam_5": sam_sharpness(loss, 0.1, steps=5).value,
              "average": average_sharpness(loss, 0.01, 10).value}  # fmt: skip
     if arm == ARMS["AdamW"]:
-        other = reparameterize(bart, 4.0)
+        other = reparameterize(bart, 16.0)
         sharper = bart_loss(other, tokens, clean[:MEASURED], batch_size=MEASURED)
         found |= {"rescaled_top": top_eigenvalue(sharper.product, sharper.dim, tolerance=0.02)[0],
                   "rescaled_train": _mean(other, tokens, clean), "rescaled_iid": losses(other, {"iid": unseen})["iid"],

@@ -54,10 +54,8 @@ ARMS = {
     "AdamW": Arm(),
     "batch of 16": Arm(batch_size=16, learning_rate=1e-3),
     "SAM": Arm(rho=0.1),
-    "SAM, batch of 16": Arm(batch_size=16, learning_rate=1e-3, rho=0.1),
     "average": Arm(average=0.98),
     "dropout": Arm(dropout=0.1),
-    "weight decay": Arm(weight_decay=0.3),
     "noise, AdamW": Arm(noise=0.2),
     "noise, SAM": Arm(noise=0.2, rho=0.1),
 }

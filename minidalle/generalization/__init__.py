@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from minidalle.generalization.hessian import hvp as hvp
     from minidalle.generalization.hessian import rescaled as rescaled
     from minidalle.generalization.lanczos import hutchinson_trace as hutchinson_trace
-    from minidalle.generalization.lanczos import lanczos as lanczos
     from minidalle.generalization.lanczos import slq_density as slq_density
     from minidalle.generalization.lanczos import top_eigenvalue as top_eigenvalue
     from minidalle.generalization.landscape import barrier as barrier
@@ -51,7 +50,6 @@ __getattr__, __dir__, __all__ = lazy(
         "hutchinson_trace": "lanczos",
         "hvp": "hessian",
         "interpolate": "landscape",
-        "lanczos": "lanczos",
         "loss_gap": "gap",
         "loss_surface": "landscape",
         "MeanLoss": "mean_loss",

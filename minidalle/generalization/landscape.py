@@ -14,7 +14,7 @@ from minidalle.errors import require
 from minidalle.runtime import generator
 
 Tensors = Sequence[Tensor]
-Loss = Callable[[], Tensor]
+Loss = Callable[[], Tensor | float]
 """A loss that looks at a model's own parameters, as `hvp` takes it."""
 
 

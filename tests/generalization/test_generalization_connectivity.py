@@ -37,6 +37,13 @@ def test_a_hill_is_walked_around() -> None:
     assert w.grad is None
 
 
+def test_the_control_point_is_the_one_that_calculus_finds() -> None:
+    """Of the loss (w − 1)² from 0 to 0: w = 2 t (1 − t) c, and c = E[2 t (1 − t)] / E[4 t² (1 − t)²] = 2.5."""
+    w, zero = nn.Parameter(torch.zeros(1, dtype=torch.float64)), [torch.zeros(1, dtype=torch.float64)]
+    control = bend(lambda: (w - 1).square().sum(), [w], zero, zero, steps=2000, learning_rate=0.01)
+    assert control[0].item() == pytest.approx(2.5, abs=0.1)
+
+
 def test_permuted_networks_are_connected() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 3)).double()

@@ -151,6 +151,10 @@ def test_an_interval_stays_between_0_and_1_and_one_group_has_none() -> None:
     train, near, far = plain(100), plain(*range(101, 111)), plain(*range(150, 160))
     sure = copy_interval(near, train, far, np.arange(10), np.arange(10))
     assert (sure.mean, sure.low, sure.high) == (1.0, 1.0, 1.0)
+    nearly = copy_interval(
+        plain(*[101] * 4, 120), train, plain(110, *[150] * 4), groups=np.arange(5), heldout_groups=np.arange(5, 10)
+    )
+    assert (nearly.mean, nearly.high) == (pytest.approx(0.96), 1.0)
     alone = copy_interval(near, train, far, np.zeros(10), np.zeros(10))
     assert (alone.low, alone.high) == (None, None)
 

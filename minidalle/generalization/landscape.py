@@ -43,9 +43,9 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
 
     A row is what one output reads, `w[i]`: all of its numbers count, of whatever shape. Tensors with one
     dimension or none (biases, norms) are not moved at all: [[[0.0, 2.0], [1.0, 0.0]], [5.0]],
-    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. A unit
-    of the plot is then as large as the weights: layers that are scaled up look the same, but rows that are
-    scaled each by its own number do not.
+    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. A
+    unit of the plot is then as large as the weights: layers that are scaled up look the same, but rows
+    that are scaled each by its own number do not.
 
     Args:
         direction: tensors of the parameters' shapes.
@@ -198,9 +198,9 @@ def loss_surface(loss: Loss, params: Tensors, directions: Sequence[Tensors], gri
 def barrier(loss: Callable[[Tensors], float], w0: Tensors, w1: Tensors, points: int = 11) -> float:
     """How high the loss rises between two models, above the straight line between their own losses.
 
-    The largest L(w_t) − [(1 − t) L(w0) + t L(w1)] over `points` values of t, evenly spaced from 0 to 1, where
-    w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. It is never below 0, its value
-    at both ends.
+    The largest L(w_t) − [(1 − t) L(w0) + t L(w1)] over `points` values of t, evenly spaced from 0 to 1,
+    where w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. It is never below
+    0, its value at both ends.
 
     Args:
         loss: weights → a number, such as `loss_at(loss, params)`.
@@ -209,8 +209,8 @@ def barrier(loss: Callable[[Tensors], float], w0: Tensors, w1: Tensors, points: 
         points: how many t, both ends included, at least 3.
 
     Returns:
-        The barrier, in the loss's units; 0 if the way between lies nowhere above the line. Source: Entezari
-        et al. 2022, "The role of permutation invariance in linear mode connectivity", section 2.
+        The barrier, in the loss's units; 0 if the way between lies nowhere above the line. Source:
+        Entezari et al. 2022, "The role of permutation invariance in linear mode connectivity", section 2.
 
     Raises:
         InvalidValue: too few points, weights that do not fit each other, or a loss that is not finite.

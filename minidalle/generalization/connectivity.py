@@ -1,5 +1,7 @@
 """Mode connectivity: where the straight way between two models leads over a barrier, a bent one may lead around it."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -38,7 +40,13 @@ def bezier_path(w0: Tensors, control: Tensors, w1: Tensors, t: float) -> list[Te
 
 
 def bend(
-    loss: Loss, params: Tensors, w0: Tensors, w1: Tensors, steps: int = 500, learning_rate: float = 0.02, seed: int = 0
+    loss: Callable[[], Tensor],
+    params: Tensors,
+    w0: Tensors,
+    w1: Tensors,
+    steps: int = 500,
+    learning_rate: float = 0.02,
+    seed: int = 0,
 ) -> list[Tensor]:
     """Find the control point of a way with a low loss, beginning with the straight way.
 

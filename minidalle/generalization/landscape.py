@@ -15,8 +15,8 @@ from minidalle.errors import require
 from minidalle.runtime import generator
 
 Tensors = Sequence[Tensor]
-Loss = Callable[[], Tensor]
-"""A loss that looks at a model's own parameters, as `hvp` takes it."""
+Loss = Callable[[], Tensor | float]
+"""A loss that looks at a model's own parameters: a closure as `hvp` takes it, or one that gives a number."""
 
 
 def random_direction(params: Tensors, seed: int = 0, number: int = 0) -> list[Tensor]:

@@ -212,8 +212,10 @@ def _figures(
 
 
 def _null_rows(pictures: CaptionedPictures, rows: Mapping[str, np.ndarray], null: str) -> np.ndarray:
-    """The unseen rows that drawings are compared with: those that are measured, or as many."""
-    return rows[null] if null in rows else some_rows(pictures, null, max(map(len, rows.values())))
+    """The unseen rows that drawings are compared with: those that are measured, or as many; no copies of `train`'s."""
+    unseen = rows[null] if null in rows else some_rows(pictures, null, max(map(len, rows.values())))
+    seen = {picture.tobytes() for picture in pictures.pictures[pictures.rows("train")]}
+    return np.array([row for row in unseen if pictures.pictures[row].tobytes() not in seen], np.int64)
 
 
 def _copies(

@@ -26,10 +26,10 @@ Model = TypeVar("Model", bound=nn.Module)
 def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = None) -> Model:
     """A copy of a model with larger queries, smaller keys, and the same outputs.
 
-    In each attention branch the weight and the bias of `query` are multiplied by α, those of `key` divided by
-    it. A branch with the query weight [[3.0]], its bias [1.0] and the key weight [[5.0]], at α = 2 → [[6.0]],
-    [2.0] and [[2.5]]. `attention_branches(model, layers)` has the branches by name: `branch["query"]` is a
-    linear layer.
+    In each attention branch the weight and the bias of `query` are multiplied by α, those of `key`
+    divided by it. A branch with the query weight [[3.0]], its bias [1.0] and the key weight [[5.0]], at
+    α = 2 → [[6.0]], [2.0] and [[2.5]]. `attention_branches(model, layers)` has the branches by name:
+    `branch["query"]` is a linear layer.
 
     Args:
         model: a BART, or anything else with such attention branches; it is not changed.
@@ -40,7 +40,8 @@ def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = No
         The copy. After Dinh et al. 2017, section 3, who rescale two layers with a ReLU between them.
 
     Raises:
-        InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such branch, or none.
+        InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such branch, or
+            none.
     """
     require(0 < alpha < float("inf"), "alpha", alpha, "a finite number above 0")
     rescaled = deepcopy(model)

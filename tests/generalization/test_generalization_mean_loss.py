@@ -24,7 +24,6 @@ def test_a_mean_over_tokens_is_no_mean_of_means() -> None:
     assert loss.value() == pytest.approx(0.658, abs=1e-6)
     assert loss.gradient()[0].item() == pytest.approx(2 * 0.658, abs=1e-6)
     assert loss.product(torch.ones(1)).item() == pytest.approx(2 * 0.658, abs=1e-6)
-    assert (0.4808889 + 2.4291111) / 2 == pytest.approx(1.455)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,9 +60,13 @@ def test_dropout_is_off_and_every_mode_comes_back() -> None:
 def test_modes_come_back_after_an_error() -> None:
     model = nn.Sequential(nn.Dropout(), nn.Dropout())
     model[0].eval()
-    with pytest.raises(ZeroDivisionError), evaluating(model):
-        assert not model[1].training
-        _ = 1 / 0
+
+    def fails() -> None:
+        with evaluating(model):
+            raise ZeroDivisionError(model[1].training)
+
+    with pytest.raises(ZeroDivisionError, match="False"):
+        fails()
     assert [module.training for module in model.modules()] == [True, False, True]
 
 

@@ -91,6 +91,14 @@ def test_top_eigenvalues_of_a_bart(kind: str) -> None:
         assert value == pytest.approx(eigsh(operator, 1, which=which, return_eigenvectors=False)[0], rel=1e-9)
 
 
+def test_float32_weights_are_good_to_five_digits() -> None:
+    bart = tiny_bart()
+    exact = torch.linalg.eigvalsh(bart_hessian(bart, TOKENS))
+    params = list(bart.float().parameters())
+    value, _ = top_eigenvalue(lambda v: hvp(lambda: nats(bart, TOKENS), params, v), len(exact), tolerance=1e-4)
+    assert value == pytest.approx(exact[-1].item(), rel=1e-5)
+
+
 def test_ritz_values_stay_within_the_spectrum() -> None:
     """PyHessian finds −1.41 for a matrix without negative eigenvalues, as it goes on beyond what there is to find."""
     values = torch.tensor([0.0] * 150 + [1.0] * 40 + [2.0, 50.0, 50.0, 1e4])

@@ -1,7 +1,6 @@
 """SAM against closed forms, against its own plain form, and where other implementations go wrong."""
 
 import math
-from collections.abc import Callable
 from copy import deepcopy
 
 import pytest

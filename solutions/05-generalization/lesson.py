@@ -57,7 +57,6 @@
 # %% setup
 import json
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,17 +65,15 @@ import numpy as np
 import torch
 
 import minidalle
-from minidalle import generalization
 from minidalle.bart import Bart, BartConfig, sequences
 from minidalle.course import mine, use
 from minidalle.data import emoji_pictures, splits
 from minidalle.data.pixels import sheet
-from minidalle.data.splits import HELD_OUT, Row
-from minidalle.data.tokens import TokenizedPictures
+from minidalle.data.splits import Row
 from minidalle.evaluation import some_rows
 from minidalle.evaluation.drawing import draw_rows
 from minidalle.evaluation.reconstruction import reconstruct
-from minidalle.generalization import copying, gap, hessian, lanczos, landscape, memorization, rescaling, sharpness
+from minidalle.generalization import copying, gap, hessian, lanczos, landscape, rescaling, sharpness
 from minidalle.generalization.mean_loss import bart_loss
 from minidalle.presets import SHIPPED
 from minidalle.runtime import numpy_generator
@@ -168,15 +165,19 @@ KEYS = ("key", "style", "role", "gender", "tone", "duplicate_of")
 rows_of_data = [Row(*values) for values in zip(*(columns[key].tolist() for key in KEYS), strict=True)]
 figure, axis = plt.subplots(figsize=(8, 3.6))
 with use(mine(globals())):
-    for kind, style, color in zip(SPLITS, ("-", "--", "-.", ":", "-"), (BLUE, GREEN, ORANGE, PURPLE, "#000000"), strict=True):
+    for kind, style, color in zip(
+        SPLITS, ("-", "--", "-.", ":", "-"), (BLUE, GREEN, ORANGE, PURPLE, "#000000"), strict=True
+    ):
         names = np.array(splits.make_splits(rows_of_data, kind, seed=1, share=0.1))
         unseen, seen = np.flatnonzero(names == kind), np.flatnonzero(names == "train")
         some = numpy_generator(0, "some", kind).permutation(unseen)[: 40 if QUICK else 100]
         known = set(roles[seen].tolist())
         far, _ = copying.nearest_distances(emoji.pictures[some], emoji.pictures[seen])
         far = far.sqrt().numpy()
-        print(f"{kind:8} {len(unseen):5,} unseen, {len(seen):6,} seen; role is seen: "
-              f"{np.mean([role in known for role in roles[unseen]]):4.0%}; distance, median: {np.median(far):.3f}")
+        print(
+            f"{kind:8} {len(unseen):5,} unseen, {len(seen):6,} seen; role is seen: "
+            f"{np.mean([role in known for role in roles[unseen]]):4.0%}; distance, median: {np.median(far):.3f}"
+        )
         axis.step(np.sort(far), np.arange(1, len(far) + 1) / len(far), style, where="post", color=color, label=kind)
 axis.set(xlabel="distance to the nearest training picture", ylabel="share of unseen pictures", xlim=(0, None))
 axis.legend()
@@ -207,7 +208,9 @@ goals, matches = torch.tensor([9.0, 2.0, 6.0, 3.0]), torch.tensor([3.0, 2.0, 4.0
 per_match = goals.sum() / matches.sum()
 off = goals - per_match * matches  # what each team scored more than that many matches would give
 error = (4 / 3 * off.square().sum()).sqrt() / matches.sum()
-print(f"{per_match:.2f} goals per match, standard error {error:.2f}; mean of the teams' means {(goals / matches).mean():.2f}")
+print(
+    f"{per_match:.2f} goals per match, standard error {error:.2f}; mean of the teams' means {(goals / matches).mean():.2f}"
+)
 
 # %% [markdown]
 # **Predict.** 60 pictures of 64 tokens, whose tokens share a fifth of their variance. By what factor is the interval
@@ -227,6 +230,7 @@ print(f"{per_match:.2f} goals per match, standard error {error:.2f}; mean of the
 # %% [markdown]
 # **Look.** A world whose truth is known: surprises around 5 nats, of which the tokens of a picture share a fifth.
 # How many of 300 intervals that promise 95 % hold the 5?
+
 
 # %%
 def world(chance, pictures=60, tokens=64, shared=0.2):
@@ -266,7 +270,7 @@ for name, count in held.items():
 # %%
 weights = {"before": [("A", 20.0), ("A", 22.0), ("B", 30.0)], "after": [("A", 20.5), ("B", 30.4), ("C", 26.0)]}
 means = {when: np.mean([kilos for _, kilos in those]) for when, those in weights.items()}
-moves = {family: 0.0 for family in "ABC"}
+moves = dict.fromkeys("ABC", 0.0)
 for when, sign in (("before", -1), ("after", 1)):
     for family, kilos in weights[when]:
         moves[family] += sign * (kilos - means[when]) / len(weights[when])
@@ -308,7 +312,10 @@ print(f"{'split':8}{'loss':>6}{'gain':>7}{'gap, 95 % over roles':>24}{'over pict
 for split, found in gaps.items():
     ends = [with_reach(one.gap, 1.96 * se) for one, se in ((found.raw, found.raw.role_se), (found.raw, found.raw.image_se),
                                                            (found.adjusted, found.adjusted.role_se))]  # fmt: skip
-    print(f"{split:8}{known[split].nats.mean():6.2f}{known[split].caption_gain.mean():7.2f}" + "".join(f"{end:>24}" for end in ends))
+    print(
+        f"{split:8}{known[split].nats.mean():6.2f}{known[split].caption_gain.mean():7.2f}"
+        + "".join(f"{end:>24}" for end in ends)
+    )
 figure, axis = plt.subplots(figsize=(8, 3.4))
 for number, (name, mark, color) in enumerate((("gap", "o", BLUE), ("adjusted gap", "s", ORANGE))):
     for place, found in enumerate(gaps.values()):
@@ -394,24 +401,20 @@ tokenizer = Tokenizer.train([emoji.captions[row] for row in train_rows], Tokeniz
 codec = minidalle.TextToImage(tokenizer, pipeline.vqgan, Bart(SMALL))
 
 
-def small_training(seen, seed, steps, rho=0.0, batch_size=64, rate=2e-3, watch=None):
-    """A small BART after some steps on some tokens; with rho, SAM takes the steps. `watch(bart, step)` every 50 steps."""
+def small_training(seen, seed, steps, rate=2e-3, watch=None):
+    """A small BART after some steps of 64 on some tokens; `watch(bart, step)` is called every 50 steps."""
     torch.manual_seed(seed)
     bart = Bart(SMALL)
     optimizer = torch.optim.AdamW(bart.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     for step in range(1, steps + 1):
-        rows = torch.from_numpy(numpy_generator(seed, "batch", step).integers(len(seen.image), size=batch_size))
+        rows = torch.from_numpy(numpy_generator(seed, "batch", step).integers(len(seen.image), size=64))
         optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50)
         longest = int(seen.text_mask[rows].sum(1).max())
         text, mask, image = seen.text[rows, :longest], seen.text_mask[rows, :longest], seen.image[rows]
         image_in = sequences.shift_right(image, SMALL.start_token)
-        bart.train()
-        if rho:
-            sam.sam_step(bart, lambda: sequences.sequence_loss(bart(text, mask, image_in), image), optimizer, rho)
-        else:
-            optimizer.zero_grad()
-            sequences.sequence_loss(bart(text, mask, image_in), image).backward()
-            optimizer.step()
+        optimizer.zero_grad()
+        sequences.sequence_loss(bart.train()(text, mask, image_in), image).backward()
+        optimizer.step()
         if watch and step % 50 == 0:
             watch(bart, step)
     return bart.eval()
@@ -426,7 +429,9 @@ curve, kept = [], {}
 def note(bart, step):
     """The losses of both sides, in eval mode; and the weights, for section 5.8."""
     kept[step] = [weights.detach().clone() for weights in bart.parameters()]
-    curve.append((step, gap.token_nats(bart, seen.tokens).mean().item(), gap.token_nats(bart, unseen.tokens).mean().item()))
+    curve.append(
+        (step, gap.token_nats(bart, seen.tokens).mean().item(), gap.token_nats(bart, unseen.tokens).mean().item())
+    )
 
 
 with use(mine(globals())):
@@ -476,12 +481,22 @@ print(gives, "– nobody to themselves:", all(giver != taker for giver, taker in
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True)
 for axis, count in zip(axes, (250, 1000), strict=True):
-    for name, words, color, mark in ((f"pictures {count}", "true", BLUE, "o"), (f"shuffled {count}", "shuffled", ORANGE, "s")):
+    for name, words, color, mark in (
+        (f"pictures {count}", "true", BLUE, "o"),
+        (f"shuffled {count}", "shuffled", ORANGE, "s"),
+    ):
         runs = list(experiments[name]["seeds"].values())
         steps = [point["step"] for point in runs[0]["curve"]]
         for side, style in (("train", ":"), ("iid", "-")):
             values = np.array([[point[side] for point in run["curve"]] for run in runs])
-            axis.plot(steps, values.mean(0), style + mark, ms=3, color=color, label=f"{words} captions, {'seen' if side == 'train' else 'unseen'}")
+            axis.plot(
+                steps,
+                values.mean(0),
+                style + mark,
+                ms=3,
+                color=color,
+                label=f"{words} captions, {'seen' if side == 'train' else 'unseen'}",
+            )
             axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
         mean = {side: over_seeds([run["curve"][-1][side] for run in runs]) for side in ("train", "iid")}
         print(f"{count:5,} pictures, {words:8} captions: seen {mean['train'][0]:.2f} ± {mean['train'][1]:.2f}, "
@@ -541,7 +556,10 @@ print(f"slope {slope:.0f}, second derivative times 5: {bend:.0f}")
 # %%
 diagonal = torch.tensor([-10.0, 3.0, 1.0], dtype=torch.float64)
 for k, ritz in enumerate(lanczos.lanczos(lambda v: diagonal * v, lanczos.random_start(3, seed=0), 3), start=1):
-    print(k, [f"{value:.3f} ± {error:.3f}" for value, error in zip(ritz.values.tolist(), ritz.errors.tolist(), strict=True)])
+    print(
+        k,
+        [f"{value:.3f} ± {error:.3f}" for value, error in zip(ritz.values.tolist(), ritz.errors.tolist(), strict=True)],
+    )
 
 # %% [markdown]
 # **Predict.** Which value does a tool report that stops as soon as two results in a row differ by less than 1 %, if it
@@ -590,12 +608,13 @@ for k, ritz in enumerate(lanczos.lanczos(lambda v: diagonal * v, lanczos.random_
 
 # %%
 torch.manual_seed(0)
-states = {"first weights": Bart(SMALL).eval(), "by heart": by_heart}
+states, tops = {"first weights": Bart(SMALL).eval(), "by heart": by_heart}, {}
 figure, axis = plt.subplots(figsize=(8, 3.4))
 with use(mine(globals())):
     for (name, bart), style, color in zip(states.items(), ("--", "-"), (ORANGE, BLUE), strict=True):
         loss = bart_loss(bart, seen.tokens, MEASURED)
         top, bound = lanczos.top_eigenvalue(loss.product, loss.dim, tolerance=0.02)
+        tops[name] = top
         trace, error = lanczos.hutchinson_trace(loss.product, loss.dim, 5)
         grid, density = lanczos.slq_density(loss.product, loss.dim, steps=12, probes=1)
         print(f"{name:14} loss {loss.value():.2f}; largest eigenvalue {top:.1f} ± {bound:.1f} (a bound); "
@@ -626,7 +645,9 @@ plt.show()
 # %%
 gradient, minutes = torch.tensor([3.0, -4.0]), 5.0
 step = minutes * gradient / gradient.norm()
-print(step.tolist(), f"length {step.norm():.1f}, rise {step @ gradient:.1f}; along the first axis only: {minutes * 3:.1f}")
+print(
+    step.tolist(), f"length {step.norm():.1f}, rise {step @ gradient:.1f}; along the first axis only: {minutes * 3:.1f}"
+)
 
 # %% [markdown]
 # **Predict.** At a minimum the gradient is zero. What should ε be there?
@@ -642,7 +663,25 @@ print(step.tolist(), f"length {step.norm():.1f}, rise {step @ gradient:.1f}; alo
 # %% exercise: generalization.sam_perturbation
 
 # %% [markdown]
-# **Look.** Does it find flatter minima, and do those generalize better? `flatness.json` has the answer for small BARTs
+# **Look.** How much the loss rises at the worst place within ρ, after one step of your direction and after five, beside
+# what slope and curvature say: ρ‖g‖, and ½ρ²λmax. **Predict** which of the two it follows, at first weights and by
+# heart.
+
+# %%
+with use(mine(globals())):
+    for name, bart in states.items():
+        loss = bart_loss(bart, seen.tokens, MEASURED)
+        slope = float(sam.global_norm(loss.gradient()))
+        for rho in (0.02, 0.2):
+            one, five = (sharpness.sam_sharpness(loss, rho, steps).value for steps in (1, 5))
+            print(
+                f"{name:14} ρ {rho}: one step {one:+.3f}, five {five:+.3f}; slope {rho * slope:.3f}, curvature {rho**2 / 2 * tops[name]:.3f}"
+            )
+
+# %% [markdown]
+# «TEXT57A»
+#
+# **Look.** Does SAM find flatter minima, and do those generalize better? `flatness.json` has the answer for small BARTs
 # that learn 500 pictures by heart, each until its loss on them is 2.0 nats, so that all are compared at *the same
 # training loss* (as the loss falls, the curvature falls with it). Five seeds; differences are taken seed by seed. In
 # the arms called *noise* a fifth of the captions are other pictures'. **Predict** the order of the arms, by curvature
@@ -658,7 +697,9 @@ def of_arm(arm, what):
     return np.array([one["iid"] - one["train"] if what == "gap" else one[what] for one in seeds])
 
 
-print(f"{'arm':16}{'steps':>7}{'seen':>7}{'unseen':>8}{'λmax':>8}{'|W|H|W|':>9}{'trace':>9}{'SAM':>7}   gap against the first of its kind")
+print(
+    f"{'arm':16}{'steps':>7}{'seen':>7}{'unseen':>8}{'λmax':>8}{'|W|H|W|':>9}{'trace':>9}{'SAM':>7}   gap against the first of its kind"
+)
 for name in flatness:
     reference = "noise, AdamW" if name.startswith("noise") else "AdamW"
     change = "" if name == reference else with_reach(*over_seeds(of_arm(name, "gap") - of_arm(reference, "gap")))
@@ -666,9 +707,16 @@ for name in flatness:
           f"{of_arm(name, 'top').mean():8.1f}{of_arm(name, 'relative_top').mean():9.2f}{of_arm(name, 'trace').mean():9,.0f}"
           f"{of_arm(name, 'sam').mean():7.2f}   {change}")  # fmt: skip
 figure, axis = plt.subplots(figsize=(7, 4))
-for name, mark, color in zip(flatness, "osD^vPX", (BLUE, GREEN, ORANGE, PURPLE, "#56B4E9", "#999999", "#000000"), strict=False):
+for name, mark, color in zip(
+    flatness, "osD^vPX", (BLUE, GREEN, ORANGE, PURPLE, "#56B4E9", "#999999", "#000000"), strict=False
+):
     axis.plot(of_arm(name, "top"), of_arm(name, "gap"), mark, color=color, mfc="none", label=name)
-axis.set(xlabel="largest eigenvalue of the Hessian", ylabel="gap, nats per token", xscale="log", title="One mark for each seed")
+axis.set(
+    xlabel="largest eigenvalue of the Hessian",
+    ylabel="gap, nats per token",
+    xscale="log",
+    title="One mark for each seed",
+)
 axis.legend(fontsize=8)
 figure.tight_layout()
 plt.show()
@@ -710,7 +758,9 @@ print(arrow * length_of.norm() / arrow.norm())
 with use(mine(globals())):
     loss_seen = bart_loss(by_heart, seen.tokens, MEASURED)
     loss_unseen = bart_loss(by_heart, unseen.tokens, MEASURED)
-    plane = [landscape.filter_normalize(landscape.random_direction(loss_seen.params, 0, k), loss_seen.params) for k in (0, 1)]
+    plane = [
+        landscape.filter_normalize(landscape.random_direction(loss_seen.params, 0, k), loss_seen.params) for k in (0, 1)
+    ]
     steps = landscape.centered_grid(1.0, 5 if QUICK else 9)
     surfaces = {name: landscape.loss_surface(one.value, one.params, plane, steps)
                 for name, one in (("seen", loss_seen), ("unseen", loss_unseen))}  # fmt: skip
@@ -722,7 +772,9 @@ for axis, (name, surface) in zip(axes, surfaces.items(), strict=True):
     axis.plot(steps[low[0]], steps[low[1]], "o", color="white", mfc="none", ms=10)
     axis.set(title=f"{name}: {surface.min():.1f} to {surface.max():.1f} nats", xlabel="first direction")
     figure.colorbar(lines, ax=axis)
-    print(f"{name}: here {surface[len(steps) // 2, len(steps) // 2]:.2f}, lowest {surface.min():.2f} at {steps[low[0]]:+.2f}, {steps[low[1]]:+.2f}")
+    print(
+        f"{name}: here {surface[len(steps) // 2, len(steps) // 2]:.2f}, lowest {surface.min():.2f} at {steps[low[0]]:+.2f}, {steps[low[1]]:+.2f}"
+    )
 axes[0].set_ylabel("second direction")
 figure.tight_layout()
 plt.show()
@@ -786,7 +838,9 @@ plt.show()
 # %%
 for foot in (1.0, 0.5, 0.1):
     width, height = 30 / foot, 20 * foot
-    print(f"α = {1 / foot:4.0f}: {width:5.0f} × {height:4.0f} = {width * height:.0f}; slopes by the sides: {height:.0f}, {width:.0f}")
+    print(
+        f"α = {1 / foot:4.0f}: {width:5.0f} × {height:4.0f} = {width * height:.0f}; slopes by the sides: {height:.0f}, {width:.0f}"
+    )
 
 # %% [markdown]
 # **Predict.** α = 4. By what factor can the curvature along the *key* weights grow, at most?

@@ -21,6 +21,7 @@ from minidalle.bart.layers import enter, feed_forward, join
 from minidalle.bart.primitives import linear, optional_norm
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
+from minidalle.generalization.gap import TokenNLL, require_tokens
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize
 

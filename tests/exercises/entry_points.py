@@ -1,7 +1,7 @@
 """Each entry point that an exercise names, as a small real call."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from minidalle.data.build_emoji import mark_duplicates
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
+from minidalle.generalization.gap import examples, generalization_gap
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -102,6 +103,15 @@ def clip_step() -> dict[str, float]:
     return ClipStage(config, judge(), data, 0, Ranks()).step(0)
 
 
+def gap() -> dict[str, Any]:
+    """The gap of an untrained model, between three pictures and three others, of four roles."""
+    columns = {"role": np.array(["a", "b", "c", "a", "b", "d"])}
+    data = CaptionedPictures(["aba", "b", "ab"] * 2, PICTURES[:6], np.array(["train"] * 3 + ["iid"] * 3), columns)
+    pipeline = TextToImage(TOKENIZER, vqgan(), bart())
+    sides = (examples(pipeline, data, rows) for rows in ([0, 1, 2], [3, 4, 5]))
+    return asdict(generalization_gap(pipeline.bart, *sides))
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -117,6 +127,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "TextToImage.draw": lambda: drawing().draw(CAPTIONS, SEEDS, SAMPLING),
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
     "ClipStage.step": clip_step,
+    "generalization_gap": gap,
 }
 
 

@@ -1,0 +1,105 @@
+"""Lesson 05: its plan, its examples, and answers to its cases from elsewhere: NumPy, SciPy, hashlib, properties."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from exercise_calls import SEEDS, outcome
+from scipy import stats
+
+from minidalle.course.checking.answer import examine
+from minidalle.exercises import EXERCISES
+
+LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "generalization"]
+
+
+def test_the_plan() -> None:
+    order = ["token_nll"]
+    assert [exercise.name for exercise in LESSON][: len(order)] == order
+    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
+
+
+def logits_of(nats: list[list[float]]) -> torch.Tensor:
+    """Logits [B, N, 2] with which token 0 has the given surprise."""
+    likely = -torch.tensor(nats)
+    return torch.stack([likely, torch.log1p(-likely.exp())], -1)
+
+
+EXAMPLES: dict[str, tuple[tuple[Any, ...], Any, str]] = {
+    "token_nll": (
+        (
+            logits_of([[3.0, 9.0], [1.0, 2.0]]),
+            torch.zeros(2, 2, dtype=torch.long),
+            torch.tensor([[True, False], [True, True]]),
+        ),
+        (2.0, 0.667, [3.0, 1.5]),
+        "with 3.0 and 1.0, 2.0 nats → mean 6.0 / 3 = 2.0, se 0.667, per_image [3.0, 1.5]",
+    ),
+}
+"""Function → arguments, result (to three digits), and how its docstring writes both."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_are_true(name: str) -> None:
+    reference = EXERCISES[f"generalization.{name}"].reference
+    arguments, expected, text = EXAMPLES[name]
+    assert text in " ".join((inspect.getdoc(reference) or "").split())
+    result = reference(*arguments)
+    if isinstance(result, tuple):
+        result = tuple(one.double().round(decimals=3).tolist() for one in result)
+    assert result == expected
+
+
+def answered(name: str) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The cases of all seeds, and what the reference's probe returns."""
+    exercise = EXERCISES[f"generalization.{name}"]
+    for seed in SEEDS:
+        for case in exercise.cases(seed):
+            made = outcome(exercise, exercise.reference, case)
+            assert not made.error
+            yield dict(case), made.result
+
+
+def clustered(losses: np.ndarray, columns: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A regression's coefficients, and their errors as groups make them: the robust variance of Liang and Zeger 1986.
+
+    losses: [R]. columns: [R, K], what the losses are explained with. groups: [R].
+    """
+    coefficients, *_ = np.linalg.lstsq(columns, losses, rcond=None)
+    residuals = losses - columns @ coefficients
+    scores = np.stack([residuals[groups == group] @ columns[groups == group] for group in np.unique(groups)])
+    bread = np.linalg.inv(columns.T @ columns)
+    factor = len(scores) / (len(scores) - 1)
+    return coefficients, np.sqrt(np.diag(factor * bread @ scores.T @ scores @ bread))
+
+
+def test_token_nll_is_a_regression_on_nothing_with_images_for_groups() -> None:
+    for case, found in answered("token_nll"):
+        logits, mask = case["logits"].double(), case["mask"]
+        nats = F.cross_entropy(logits[mask], case["targets"][mask], reduction="none").numpy()
+        image = mask.nonzero()[:, 0].numpy()
+        (mean,), (se,) = clustered(nats, np.ones((len(nats), 1)), image)
+        assert found["mean"].item() == pytest.approx(mean, abs=1e-4)
+        assert found["se"].item() == pytest.approx(se, abs=1e-4)
+        means = [nats[image == one].mean() for one in range(len(mask))]
+        assert found["per_image"].tolist() == pytest.approx(means, abs=1e-4)
+        if mask.all():
+            assert found["se"].item() == pytest.approx(stats.sem(means), abs=1e-4)
+
+
+def test_token_nll_may_return_any_three() -> None:
+    exercise = EXERCISES["generalization.token_nll"]
+    assert examine(exercise, lambda logits, targets, mask: tuple(exercise.also_right[0](logits, targets, mask))).passed
+    report = examine(exercise, lambda logits, targets, mask: exercise.also_right[0](logits, targets, mask)[:2])
+    assert report.points == 0
+    assert "expected a tuple (Tensor, Tensor, Tensor)" in str(report)
+
+
+def test_token_nll_asks_for_no_trick_with_padding() -> None:
+    """0 times infinity is no number: no case has an infinite surprise where nothing counts."""
+    for case, _ in answered("token_nll"):
+        assert F.cross_entropy(case["logits"].float().mT, case["targets"], reduction="none").isfinite().all()

@@ -14,7 +14,7 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import token_nll
+from minidalle.exercises.generalization import hold_out_groups, token_nll
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -94,5 +94,6 @@ EXERCISES: dict[str, Exercise] = {
         clip_loss.EXERCISE,
         rerank.EXERCISE,
         token_nll.EXERCISE,
+        hold_out_groups.EXERCISE,
     )
 }

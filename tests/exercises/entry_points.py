@@ -12,6 +12,7 @@ from minidalle.bart import Bart
 from minidalle.clip import Clip, Judge, draw_best
 from minidalle.data import CaptionedPictures
 from minidalle.data.build_emoji import mark_duplicates
+from minidalle.data.splits import Row, make_splits
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
@@ -40,6 +41,8 @@ NAMED = CaptionedPictures(
 PROMPTS = (Prompt("apple", "name", ("red apple",)), Prompt("old pear", "name", ("old pear", "pear")))
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><rect width="{}" height="2"/></svg>'
 ROWS = [{"key": key, "caption": key, "svg": SVG.format(width)} for key, width in zip("cba", (1, 3, 1), strict=True)]
+
+STYLED = [Row(f"{role} {style}", style, role, "", "", "") for role in NAMES for style in ("noto", "twemoji")]
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
 PIXELS = torch.tensor(PICTURES).permute(0, 3, 1, 2) / 255
@@ -128,6 +131,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
     "ClipStage.step": clip_step,
     "generalization_gap": gap,
+    "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
 }
 
 

@@ -1,7 +1,9 @@
 """Lesson 05: its plan, its examples, and answers to its cases from elsewhere: NumPy, SciPy, hashlib, properties."""
 
+import hashlib
 import inspect
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 
 
 def test_the_plan() -> None:
-    order = ["token_nll"]
+    order = ["token_nll", "hold_out_groups"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
     assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
 
@@ -38,6 +40,11 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Any, str]] = {
         ),
         (2.0, 0.667, [3.0, 1.5]),
         "with 3.0 and 1.0, 2.0 nats → mean 6.0 / 3 = 2.0, se 0.667, per_image [3.0, 1.5]",
+    ),
+    "hold_out_groups": (
+        (["dog", "cat", "dog", "fox"], 1 / 3, 0),
+        [True, False, True, False],
+        '["dog", "cat", "dog", "fox"], 1/3, 0 → [True, False, True, False]',
     ),
 }
 """Function → arguments, result (to three digits), and how its docstring writes both."""
@@ -103,3 +110,46 @@ def test_token_nll_asks_for_no_trick_with_padding() -> None:
     """0 times infinity is no number: no case has an infinite surprise where nothing counts."""
     for case, _ in answered("token_nll"):
         assert F.cross_entropy(case["logits"].float().mT, case["targets"], reduction="none").isfinite().all()
+
+
+def lot(seed: int, group: str) -> int:
+    """`draw_lot`, from what its docstring says."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}\0{group}".encode(), digest_size=16).digest(), "big")
+
+
+def test_a_group_is_held_out_if_few_lots_are_smaller() -> None:
+    for case, found in answered("hold_out_groups"):
+        groups, share, seed = case.values()
+        names = np.unique(groups)
+        wanted = Fraction(share).limit_denominator(100) * len(names)
+        assert abs(wanted % 1 - Fraction(1, 2)) > Fraction(1, 50)  # whoever rounds a half up is right, too
+        smaller = {one: sum(lot(seed, other) < lot(seed, one) for other in names) for one in names}
+        assert found == [smaller[group] < round(wanted) for group in groups]
+
+
+def test_the_order_and_the_number_of_rows_change_no_group() -> None:
+    hold_out = EXERCISES["generalization.hold_out_groups"].reference
+    for case, found in answered("hold_out_groups"):
+        groups, share, seed = case.values()
+        drawn = {group for group, held in zip(groups, found, strict=True) if held}
+        assert not drawn & {group for group, held in zip(groups, found, strict=True) if not held}
+        assert len(drawn) == round(share * len(set(groups)))
+        for others in (groups[::-1], sorted(groups), [*groups, *groups[:2]], sorted(set(groups))):
+            assert hold_out(others, share, seed) == [group in drawn for group in others]
+
+
+def test_a_larger_share_only_adds_groups() -> None:
+    hold_out = EXERCISES["generalization.hold_out_groups"].reference
+    groups = [str(number) for number in range(50)]
+    some, more = (np.array(hold_out(groups, share, 3)) for share in (0.2, 0.4))
+    assert (some <= more).all()
+    assert (some.sum(), more.sum()) == (10, 20)
+
+
+def test_every_group_is_drawn_as_often() -> None:
+    """Over 2000 seeds, 3 of 12 groups each time: a chi-square test of what is expected of a fair lot."""
+    hold_out = EXERCISES["generalization.hold_out_groups"].reference
+    groups = [f"role {number}" for number in range(12)]
+    drawn = np.sum([hold_out(groups, 0.25, seed) for seed in range(2000)], axis=0)
+    statistic = ((drawn - 500) ** 2 / (500 * 0.75)).sum() * 11 / 12
+    assert 0.001 < stats.chi2.sf(statistic, 11) < 0.999

@@ -128,12 +128,6 @@ def divides_by_all_images_in_the_error(logits: Tensor, targets: Tensor, mask: Te
     return mean, se * (1 - 1 / len(logits)) ** 0.5, per_image
 
 
-def leaves_the_factor_outside_the_root(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """The factor B / (B − 1) belongs to the sum of the squares: inside of the root."""
-    mean, se, per_image = _right(_nats(logits, targets), mask)
-    return mean, se * (len(logits) / (len(logits) - 1)) ** 0.5, per_image
-
-
 def returns_the_variance(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """A standard error is the root of a variance: take `sqrt` of it."""
     mean, se, per_image = _right(_nats(logits, targets), mask)
@@ -165,12 +159,6 @@ def leaves_each_image_a_sum(logits: Tensor, targets: Tensor, mask: Tensor) -> An
     return *_right(nats, mask)[:2], (nats * mask).sum(1)
 
 
-def divides_each_image_by_all_tokens(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """An image's mean is of its own tokens: divide by their number, `mask.sum(1)`, not by that of all images'."""
-    nats = _nats(logits, targets)
-    return *_right(nats, mask)[:2], (nats * mask).sum(1) / mask.sum()
-
-
 def adds_the_tokens_up(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """`mean` is per token: divide the sum by how many tokens count, or it grows with the number of images."""
     nats = _nats(logits, targets)
@@ -181,17 +169,6 @@ def returns_nats_of_an_image(logits: Tensor, targets: Tensor, mask: Tensor) -> A
     """A mean of sums is nats per image. Per token, divide by the number of tokens and not of images."""
     sums = (_nats(logits, targets) * mask).sum(1)
     return sums.mean(), *_from_sums(sums, mask.sum(1))[1:]
-
-
-def returns_the_perplexity(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """The exponential of a mean is a perplexity. What is wanted are nats, the mean itself."""
-    mean, se, per_image = _right(_nats(logits, targets), mask)
-    return mean.exp(), se, per_image.exp()
-
-
-def counts_bits(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """The logarithm of base 2 counts bits. Nats belong to the natural one, `log`."""
-    return _right(_nats(logits, targets) / torch.log(torch.tensor(2.0)), mask)
 
 
 def forgets_the_minus(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -212,16 +189,6 @@ def takes_logits_for_log_probabilities(logits: Tensor, targets: Tensor, mask: Te
 def takes_the_softmax_twice(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """`log_softmax` and `cross_entropy` want the logits as they are. Yours are probabilities already."""
     return _right(_nats(logits.float().softmax(-1), targets), mask)
-
-
-def takes_the_softmax_over_positions(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """At each position the probabilities of the V tokens add up to 1: the softmax is over the last dimension."""
-    return _right(-logits.float().log_softmax(1).gather(-1, targets[..., None])[..., 0], mask)
-
-
-def asks_for_the_likeliest_token(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """Take the probability of the real token, `targets`, however likely the model thought another one."""
-    return _right(_nats(logits, logits.argmax(-1)), mask)
 
 
 def takes_the_logarithm_after_the_softmax(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -308,23 +275,17 @@ EXERCISE = Exercise(
         takes_the_error_of_the_image_means,
         compares_sums_with_their_mean,
         divides_by_all_images_in_the_error,
-        leaves_the_factor_outside_the_root,
         returns_the_variance,
         returns_the_spread,
         returns_half_an_interval,
         adds_errors_up_before_it_squares,
         leaves_each_image_a_sum,
-        divides_each_image_by_all_tokens,
         adds_the_tokens_up,
         returns_nats_of_an_image,
-        returns_the_perplexity,
-        counts_bits,
         forgets_the_minus,
         takes_probabilities_for_their_logarithms,
         takes_logits_for_log_probabilities,
         takes_the_softmax_twice,
-        takes_the_softmax_over_positions,
-        asks_for_the_likeliest_token,
         takes_the_logarithm_after_the_softmax,
         stays_in_half_precision,
         raises_the_precision_too_late,

@@ -20,7 +20,7 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 
 
 def test_the_plan() -> None:
-    order = ["token_nll", "hold_out_groups"]
+    order = ["token_nll", "hold_out_groups", "loss_gap"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
     assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
 
@@ -45,6 +45,11 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Any, str]] = {
         (["dog", "cat", "dog", "fox"], 1 / 3, 0),
         [True, False, True, False],
         '["dog", "cat", "dog", "fox"], 1/3, 0 → [True, False, True, False]',
+    ),
+    "loss_gap": (
+        (torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0]), torch.tensor([7, 8]), torch.tensor([8, 9])),
+        (3.5, 1.146),
+        "seen [1.0, 2.0] of groups [7, 8], unseen [4.0, 6.0] of groups [8, 9] → gap 5.0 − 1.5 = 3.5, se 1.146",
     ),
 }
 """Function → arguments, result (to three digits), and how its docstring writes both."""
@@ -153,3 +158,33 @@ def test_every_group_is_drawn_as_often() -> None:
     drawn = np.sum([hold_out(groups, 0.25, seed) for seed in range(2000)], axis=0)
     statistic = ((drawn - 500) ** 2 / (500 * 0.75)).sum() * 11 / 12
     assert 0.001 < stats.chi2.sf(statistic, 11) < 0.999
+
+
+def test_loss_gap_is_a_regression_on_the_side() -> None:
+    for case, found in answered("loss_gap"):
+        losses = torch.cat([case["seen"], case["unseen"]]).double().numpy()
+        groups = torch.cat([case["seen_groups"], case["unseen_groups"]]).numpy()
+        side = np.arange(len(losses)) >= len(case["seen"])
+        coefficients, errors = clustered(losses, np.stack([np.ones(len(losses)), side], 1), groups)
+        assert found["gap"].item() == pytest.approx(coefficients[1], abs=1e-5)
+        assert found["se"].item() == pytest.approx(errors[1], abs=1e-5)
+
+
+def test_loss_gap_of_independent_examples_is_welchs() -> None:
+    """With a group for each, but for the factors: G / (G − 1), and n / (n − 1) of each side."""
+    for case, found in answered("loss_gap"):
+        seen, unseen = case["seen"].double().numpy(), case["unseen"].double().numpy()
+        n = len(seen) + len(unseen)
+        if len({*case["seen_groups"].tolist(), *case["unseen_groups"].tolist()}) == n:
+            variance = seen.var() / len(seen) + unseen.var() / len(unseen)
+            assert found["se"].item() == pytest.approx((n / (n - 1) * variance) ** 0.5, abs=1e-5)
+
+
+def test_some_gaps_are_negative_and_some_groups_on_both_sides() -> None:
+    exercise = EXERCISES["generalization.loss_gap"]
+    for seed in SEEDS:
+        cases = list(exercise.cases(seed))
+        gaps = [outcome(exercise, exercise.reference, case).result["gap"].item() for case in cases]
+        assert [gap < 0 for gap in gaps].count(True) >= 2
+        shared = [{*case["seen_groups"].tolist()} & {*case["unseen_groups"].tolist()} for case in cases]
+        assert [bool(common) for common in shared].count(True) == 4

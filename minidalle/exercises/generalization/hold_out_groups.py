@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from minidalle.data.splits import draw_lot, hold_out_groups
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.generalization import probe_hold_out_groups
@@ -17,32 +19,31 @@ NAMES = ("ant", "bat", "bear", "bee", "camel", "cat", "cow", "crab", "crow", "de
 
 
 def cases(seed: int) -> list[Case]:
-    """One group; a row for each group; groups of unlike sizes; nothing to draw, and all; the same rows in another
-    order; many groups. No number of groups lies half way between two whole ones."""
+    """One group; a row for each group; groups of unlike sizes; nothing to draw; one that has most rows and is drawn
+    first or last; the same rows in another order; many groups. No number of groups is half way between two others."""
     chance = numpy_generator(seed, "generalization.hold_out_groups")
 
-    def rows(sizes: Sequence[int]) -> list[str]:
-        """So many rows of each group, in any order."""
+    def case(sizes: Sequence[int], share: float, by_lot: bool = False) -> Case:
+        """So many rows of each group, in any order. By lot, the first size is that of the group with the smallest."""
+        own = int(chance.integers(1, 1000))
         names = chance.permutation(NAMES)[: len(sizes)]
-        return chance.permutation(names.repeat(sizes)).tolist()
+        names = np.array(_ranked(names.tolist(), own)) if by_lot else names
+        return {"groups": chance.permutation(names.repeat(sizes)).tolist(), "share": share, "seed": own}
 
-    def case(groups: list[str], share: float) -> Case:
-        return {"groups": groups, "share": share, "seed": int(chance.integers(1, 1000))}
-
-    unlike = case(rows([1, 2, 1, 4, 3, 1, 2, 5]), 0.35)
-    again = {**unlike, "groups": chance.permutation(unlike["groups"]).tolist()}
+    late = case([2, 1, 1, 1, 1, 1, 1, 9], 0.35, by_lot=True)
     return [
-        case(rows([1]), 1.0),
-        case(rows([1, 1]), 0.5),
-        case(rows([2, 1, 1]), 1 / 3),
-        case(rows([1] * 5), 0.35),
-        case(rows([3, 1, 2, 2]), 0.05),
-        unlike,
-        again,
-        case(rows([2, 1, 3, 1, 2, 1, 4, 1, 2]), 0.49),
-        case(rows([4, 1, 1, 5, 2, 1, 3, 1, 1, 2, 6, 1, 2]), 0.2),
-        case(rows(chance.integers(1, 5, 24).tolist()), 0.3),
-        case(rows(chance.integers(1, 5, 33).tolist()), 0.45),
+        case([1], 1.0),
+        case([1, 1], 0.5),
+        case([2, 1, 1], 1 / 3),
+        case([1] * 5, 0.35),
+        case([3, 1, 2, 2], 0.05),
+        case([9, 1, 1, 1, 1, 1, 1, 1], 0.35, by_lot=True),
+        late,
+        {**late, "groups": chance.permutation(late["groups"]).tolist()},
+        case([2, 1, 3, 1, 2, 1, 4, 1, 2], 0.49),
+        case([4, 1, 1, 5, 2, 1, 3, 1, 1, 2, 6, 1, 2], 0.2),
+        case(chance.integers(1, 5, 24).tolist(), 0.3),
+        case(chance.integers(1, 5, 33).tolist(), 0.45),
     ]
 
 

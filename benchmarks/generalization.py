@@ -26,6 +26,7 @@ from minidalle.data import CaptionedPictures, emoji_pictures
 from minidalle.data.tokens import TokenizedPictures
 from minidalle.evaluation import some_rows
 from minidalle.generalization.gap import Examples, examples, gap_between, surprise, token_nats
+from minidalle.generalization.memorization import shuffle_captions
 from minidalle.runtime import numpy_generator, stream_seed
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 
@@ -45,7 +46,7 @@ class Arm:
     """What is trained, and for how long; shuffled: on other pictures' captions; baseline: and such a one beside it."""
 
     pictures: int
-    steps: int = 600
+    steps: int = 400
     width: int = 64
     shuffled: bool = False
     baseline: bool = False
@@ -53,7 +54,7 @@ class Arm:
     learning_rate: float = 2e-3
     warmup: int = 50
     splits: tuple[str, ...] = ("iid",)
-    every: int = 100
+    every: int = 50
 
 
 ALL = 8871  # pictures of `train`
@@ -73,19 +74,24 @@ class Data:
     pictures: CaptionedPictures
     codec: minidalle.TextToImage
 
-
-def shipped_data() -> Data:
-    """The data set, with a small tokenizer and the shipped VQGAN."""
-    shipped, pictures = minidalle.load(), emoji_pictures(32)
-    captions = [pictures.captions[row] for row in pictures.rows("train")]
-    tokenizer = Tokenizer.train(captions, TokenizerConfig(vocab_size=BART.text_vocab, text_length=BART.text_length))
-    return Data(pictures, minidalle.TextToImage(tokenizer, shipped.vqgan, shipped.bart))
+    @classmethod
+    def shipped(cls) -> "Data":
+        """With a small tokenizer and the shipped VQGAN."""
+        shipped, pictures = minidalle.load(), emoji_pictures(32)
+        captions = [pictures.captions[row] for row in pictures.rows("train")]
+        tokenizer = Tokenizer.train(captions, TokenizerConfig(vocab_size=BART.text_vocab, text_length=BART.text_length))
+        return cls(pictures, minidalle.TextToImage(tokenizer, shipped.vqgan, shipped.bart))
 
 
 def training_rows(data: Data, count: int, seed: int) -> np.ndarray:
     """So many rows of `train`, by lot: the first ones of a longer list that is the seed's, so that sets are nested."""
     rows = data.pictures.rows("train")
     return numpy_generator(seed, "training rows").permutation(rows)[:count]
+
+
+def some_examples(data: Data, split: str) -> Examples:
+    """The rows of a split that every loss here is of."""
+    return examples(data.codec, data.pictures, some_rows(data.pictures, split, MEASURED))
 
 
 def train(bart: Bart, seen: TokenizedPictures, arm: Arm, seed: int, watch: Any = None) -> None:
@@ -117,8 +123,7 @@ def run(arm: Arm, seed: int, data: Data) -> dict[str, Any]:
     seen = with_shuffled_captions(true, rows, seed, data) if arm.shuffled else true
     some = numpy_generator(0, "measured", arm.pictures).permutation(len(rows))[:MEASURED]
     sides = {"train": _part(seen, some)}
-    sides |= {split: examples(data.codec, data.pictures, some_rows(data.pictures, split, MEASURED))
-              for split in arm.splits}  # fmt: skip
+    sides |= {split: some_examples(data, split) for split in arm.splits}
     began, curve, bart = time.process_time(), [], fresh(arm, seed)
     train(bart, seen.tokens, arm, seed, lambda step: curve.append({"step": step} | losses(bart, sides)))
     found = {"curve": curve, "gaps": gaps(bart, sides, None)}
@@ -138,12 +143,10 @@ def fresh(arm: Arm, seed: int) -> Bart:
 
 def with_shuffled_captions(true: Examples, rows: np.ndarray, seed: int, data: Data) -> Examples:
     """The same pictures, each with another one's caption, once and for all."""
-    from minidalle.generalization.memorization import shuffle_captions
-
-    order = torch.as_tensor(shuffle_captions([data.pictures.captions[row] for row in rows], seed))
-    return replace(
-        true, tokens=replace(true.tokens, text=true.tokens.text[order], text_mask=true.tokens.text_mask[order])
-    )
+    captions = [data.pictures.captions[row] for row in rows]
+    order = torch.as_tensor(shuffle_captions(captions, ["train"] * len(rows), seed))
+    tokens = replace(true.tokens, text=true.tokens.text[order], text_mask=true.tokens.text_mask[order])
+    return replace(true, tokens=tokens)
 
 
 def gaps(bart: Bart, sides: dict[str, Examples], baseline: Bart | None) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {"arms": {}}
-    known["torch"], data = torch.__version__, shipped_data()
+    known["torch"], data = torch.__version__, Data.shipped()
     for name, arm in ARMS.items():
         if not name.startswith(options.only):
             continue

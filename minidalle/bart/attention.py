@@ -63,8 +63,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     """Scaled dot-product attention: softmax(query · key / √d) · value over the keys that the mask allows.
 
     One query and two keys that fit it equally well: [[[[2.0]]]], [[[[1.0], [1.0]]]], [[[[0.0], [8.0]]]] →
-    [[[[4.0]]]]. The softmax is taken in float32 at least, whatever the inputs' precision. A query that
-    may look nowhere gets the plain mean of all values: finite, and of no use to anybody.
+    [[[[4.0]]]]. Half precision has too few digits for a softmax: `softmax(-1, dtype=torch.float32)` takes
+    it of such scores. A query that may look nowhere gets the plain mean of all values: finite, and of no
+    use to anybody.
 
     Args:
         query: [B, h, T, d].
@@ -73,7 +74,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
         mask: bool, broadcastable to [B, h, T, S]; True = may look. None = may look everywhere.
 
     Returns:
-        [B, h, T, d]. Source: Vaswani et al. 2017, section 3.2.1.
+        [B, h, T, d], of the values' dtype. Source: Vaswani et al. 2017, section 3.2.1.
     """
     scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-2, -1)
     if mask is not None:

@@ -32,7 +32,8 @@ def sequence_loss(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -
         mask: bool [B, N], True = counts; None = all count. At least one must.
 
     Returns:
-        A scalar, in float32 at least: the mean over all positions that count, whatever their row.
+        A scalar: the mean over all positions that count, whatever their row. (Half precision is taken to
+        float32 first.)
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     chosen = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)

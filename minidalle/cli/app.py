@@ -196,6 +196,25 @@ def evaluate(
     evaluate_run(run, out, every_row, candidates, device)
 
 
+@app.command(epilog="Example: minidalle gap --run runs/cpu --splits iid,concept")
+def gap(
+    run: RunOption = None,
+    splits: Annotated[
+        str | None, typer.Option("--splits", metavar="NAMES", help="Held-out splits, with commas.  [default: all]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/gap]")] = None,
+    rows: Annotated[
+        int, typer.Option("--rows", min=2, help="Rows of each split; half as many captions are drawn.")
+    ] = 200,
+    curvature: Annotated[bool, typer.Option(help="Measure how the training loss bends, too.")] = True,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure how well a run generalizes: gaps, copies and curvature, as a table, a JSON file and a page."""
+    from minidalle.cli.gap import measure_gap
+
+    measure_gap(run, splits, out, rows, curvature, device)
+
+
 @app.command()
 def doctor() -> None:
     """Check this machine and installation; each trouble comes with a line that mends it."""

@@ -20,8 +20,8 @@ def warmup_schedule(
         step: the step that is about to be taken, from 0.
         steps: how many there will be.
         warmup: how many of them rise linearly; the last of these reaches 1. May be 0.
-        hold: the share of all steps, from the first, up to which the rate stays at its peak; no warm-up
-            is cut short by it.
+        hold: the share of all steps, from step 0, up to which the rate stays at its peak: the fall begins
+            at step max(warmup, round(hold · steps)).
         decay: how the rest falls: "linear", or "cosine" (Loshchilov & Hutter 2017, eq. 5): half a turn.
 
     Returns:

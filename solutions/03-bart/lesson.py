@@ -7,7 +7,7 @@
 # A caption is a row of numbers since lesson 01, and a picture is one since lesson 02. What is left is to write the
 # second row when the first is given. A program that translates English into German does just that, and so DALL·E mini
 # took one: **BART**, an encoder that reads and a decoder that writes, one token after another. In this lesson you
-# write its parts, check them against somebody else's BART to five decimals, and train one on captions and pictures.
+# write its parts, check them against somebody else's BART to six significant digits, and train one on captions and pictures.
 #
 # ![Four boxes in a row: caption, text tokens, image tokens, picture. Between text tokens and image tokens stands a highlighted box, BART: it is this lesson. The tokenizer was lesson 01 and the VQGAN lesson 02; lesson 04 draws the tokens.](pipeline.svg)
 #
@@ -98,7 +98,7 @@ print(f"the shipped BART: {sum(weights.numel() for weights in shipped.parameters
 # with a task that you can see through: **write a word backwards**. `apple` has to become `elppa`.
 #
 # The **encoder** reads the whole word and makes a vector of each letter. The **decoder** writes: given the word's
-# vectors and the letters that it has written so far, it gives a number to each of the 26 letters and to the stop sign,
+# vectors and the letters that it has written so far, it gives a number to each sign that it could write,
 # its **logits**, and the largest is the likeliest next one. It learns from pairs of a word and what should come out.
 #
 # Letters are the numbers 0 to 25. 26 is the stop sign, written `.` here, and 27 fills up short words on the one side
@@ -188,7 +188,8 @@ def words_right(bart, n=10**6, size=250):
 
 
 # %% [markdown]
-# **Predict.** A model that knows nothing gives all 28 numbers the same chance. How many nats is its loss? (A **nat**
+# **Predict.** Its 28 logits are for 26 letters, the stop sign, and the start sign, which is never right. A model that
+# knows nothing gives all 28 the same chance. How many nats is its loss? (A **nat**
 # is the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 300 steps of
 # 64 words: a third, nine tenths, all? It takes about ten seconds.
 
@@ -210,8 +211,8 @@ with use(mine(globals())):  # in this block your functions stand in for the pack
 # %% [markdown]
 # The loss starts near ln 28 = 3.33 and falls to almost nothing; all or nearly all of 250 words that it never saw come
 # out right, and none did before. Still, one of the six English words is wrong here: `elpaa` for `apple`. Both can be:
-# no mistake among 250 says that mistakes are rarer than about one in 80 (three divided by how many one has tried), no
-# more, and only for words such as those that were tried.
+# if there is no mistake among 250, then mistakes are rarer than about one in 80 (three divided by how many were tried).
+# No more than that is known, and only of words such as those that were tried.
 #
 # Nothing in this knows about letters or about order: the model found out from examples that the last letter comes
 # first. In section 3.6 you will see how. Caption and picture are the same task with other numbers: 4,096 kinds of text
@@ -345,12 +346,12 @@ print(
 
 # %% [markdown]
 # *The figure in words: on the left a square of 64 × 64, dark above the diagonal and bright on and below it, brightest
-# on the diagonal and along a second line eight below it. On the right two rows of cells: the upper is bright up to its
+# on the diagonal and along a second line seven below it. On the right two rows of cells: the upper is bright up to its
 # last real token and dark after it, the lower is bright throughout.*
 #
 # From the future: exactly nothing. And with its mask the caption means the same in company as alone (up to the sixth
 # decimal, which is rounding); without the mask its vectors differ by more than 2. The second line is the picture:
-# eight tokens earlier is the cell above.
+# what is written at input *j* is token *j* − 1, so that the input seven before a prediction is the cell above it.
 #
 # ## 3.4 Attention
 #
@@ -434,7 +435,7 @@ plt.show()
 #
 # And the printed line: **attention does not see order.** Keys and values may be shuffled together, and the result is
 # the same. Whatever a BART knows of order comes from the vectors that are added to its tokens for their *positions*.
-# Without them a caption were a bag of words.
+# Without them a caption would be a bag of words.
 #
 # ### Heads
 #
@@ -572,7 +573,7 @@ print("shape before and after:", tuple(tokens.shape), tuple(layers.join(branch, 
 # %% [markdown]
 # The decoder's layer has three branches: the image tokens look at those before them (`mask` is the causal one), then
 # at the caption (`memory`, with its padding mask), then each thinks. What enters the second branch are the image
-# tokens only: `memory` has been normalized at the end of the encoder, where that is the fashion.
+# tokens only: `memory` is taken as it is. (An encoder that has a norm before each branch ends with one, too.)
 #
 # **Predict.** In cross-attention with 64 image tokens and 11 text tokens, which shape have the shares of one head? Is
 # a causal mask needed there?
@@ -687,7 +688,7 @@ else:
             print(f"ours differ by up to {difference:.7f}")
 
 # %% [markdown]
-# Six digits after the point are what float32 can promise: your layers are BART's. The second line is a warning. With 2
+# Some six significant digits are what float32 can promise: your layers are BART's. The second line is a warning. With 2
 # heads in place of 4 every weight has the same shape, so that nothing complains, and the model is another one. A
 # checkpoint without its config is half a model.
 #
@@ -761,7 +762,8 @@ with use(mine(globals())):
     )
 
 # %% [markdown]
-# The model is the same, and its loss is lower when filling counts. Filling is easy to guess. Whoever counts it reports
+# The model is the same, and its loss is lower when filling counts. It was never trained on filling, but at the end
+# of a word it says stop, and says it again after that, which counts as right. Whoever counts it reports
 # a number that is better than the model, and better for short words than for long ones.
 #
 # ### Warm up, stay, cool down
@@ -813,8 +815,8 @@ plt.show()
 # with warm-up falls below 1 nat within 120 steps; the one without stays between 3 and 3.3, just below the dotted line
 # at ln 26.*
 #
-# Without a warm-up the first steps threw the weights so far that the model guesses letters by their frequency for
-# good. With it, the *same* peak rate works. At a rate of 0.005 both do (try it): a warm-up is not needed always, it
+# Without a warm-up the first steps threw the weights so far that in all 120 steps the model learned no more
+# than that some letter comes. With it, the *same* peak rate works. At a rate of 0.005 both do (try it): a warm-up is not needed always, it
 # makes the range of rates wider that work.
 
 # %% [markdown]
@@ -890,10 +892,10 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: with its own caption the surprise climbs from 1.5 nats on train to 2.4 on iid, 2.9 on combo and
-# over 4 on cell and concept; with another row's it is near 7 on the easy splits, above guessing, and the two meet on
-# concept.*
+# over 4 on cell and concept; with another row's it is near 7 on the easy splits, above guessing, and on concept the
+# two are half a nat apart.*
 #
-# Three things to see. **It reads**: a wrong caption costs 4 to 5 nats per token where it knows what the caption means.
+# Three things to see. **It reads**: a wrong caption costs 4 to 5 nats per token on the splits from train to tone.
 # **It is sure of itself**: with the wrong caption it is worse than guessing (6.24), for it puts its money on another
 # picture. And **what it never saw it hardly reads**: on `concept` the right caption is worth half a nat.
 #
@@ -934,8 +936,8 @@ with use(mine(globals())):
 # Another order does hardly any harm, 0.08 nats: mostly it reads a *bag of words*, and for these captions that is
 # nearly always enough. But 1,140 captions have a twin of the same words, nearly all of them two people in two skin
 # tones, where the order says whose is whose. There the wrong order costs 0.6 nats. A model learns of order as much as
-# its data ask for. No caption at all costs 1.3 nats: less than a wrong one, since it says nothing, and nothing is not
-# wrong.
+# its data ask for. No caption at all costs 1.3 nats, less than a wrong one: it says nothing wrong, and in training
+# every tenth caption was an empty one.
 #
 # ### Train one
 #
@@ -1033,9 +1035,10 @@ plt.show()
 #
 # ## 3.10 What did DALL·E mini's changes bring?
 #
-# Five changes, and each has a paper that says that it helps. Does it, here? To find out, change **one thing after
-# another** and keep all else: data, batches, steps. Each arm got its own best learning rate of two, chosen with a
-# seed that is not used again, for a change that likes another rate would else be judged by the rate. And each was
+# Five changes, and each has a paper that says that it helps. Does it, here? To find out, make **one change after
+# another** and keep all else: data, batches, steps. (One of the changes is of two parts: with the biases, `no biases`
+# leaves out the scales of norms that a linear layer follows, as DALL·E mini does.) Each arm got its own best learning rate of two, chosen with a
+# seed that is not used again: otherwise a change that likes another rate would be judged by the rate. And each was
 # trained **three times**, from other first weights and on other batches, because two trainings of the *same* model
 # differ too. That took some 45 minutes and was done once, by a script; `ablation.json` beside this notebook holds what
 # came out.
@@ -1083,7 +1086,7 @@ plt.show()
 
 # %% [markdown]
 # *The figure in words: on the left six curves of the loss on dev over 510 steps. Those of bart and pre-norm run
-# together and end at 3.6, the four others run together below them and end between 3.27 and 3.37. On the right the five
+# together and end at 3.6, the four others run together below them and end between 3.27 and 3.38. On the right the five
 # changes, each with three dots and an interval: normformer far to the left at −0.24, glu at −0.06 and untied at −0.08
 # a little to the left of zero, pre-norm and no biases on both sides of it.*
 #
@@ -1092,11 +1095,13 @@ plt.show()
 # so that tables of one's own and a larger model cannot be told apart here. **Pre-norm alone and no biases cannot be
 # told from nothing**, +0.01 ± 0.07 and +0.03 ± 0.06; leaving biases out is then a matter of taste and of speed.
 #
-# Be as strict with this table as with those of others. It is of one small model after 510 steps: what learns *faster*
-# need not end up *better*. The changes were made in one order; GLU without NormFormer may be another matter. Of two
-# learning rates the higher won in all six arms, so that an arm that would bear an even higher one has not shown all it
-# can. With five intervals of 95 %, one table in four has one that misses. And `dev` has chosen the rates, too; but
-# all arms had the same choice.
+# Be as strict with this table as with those of others:
+#
+# - It is of one small model after 510 steps. What learns *faster* need not end up *better*.
+# - The changes were made in one order; GLU without NormFormer may be another matter.
+# - Of two learning rates the higher won in all six arms: an arm that would bear an even higher one has not shown all.
+# - With five intervals of 95 %, one table in four has one that misses.
+# - `dev` has chosen the rates, too; but all arms had the same choice.
 #
 # **One arm again, with your functions.** The file's recipe, the same seed and the same batches: if your functions are
 # right, your points fall on the published curve. Up to a minute; `MINIDALLE_QUICK=1` takes the first 30 steps only.

@@ -21,6 +21,8 @@ author of checks saw any of it. What the checks did as they were then:
 - generation_first: all 24 right answers passed, all 64 wrong ones were refused, 52 were named, none wrongly.
 - vqgan_second, on other eyes: all 33 right answers passed, 98 of 99 wrong ones were refused, 83 were named, none
   wrongly. It added one case.
+- bart_second, on other eyes: all 20 right answers passed, all 70 wrong ones were refused, 56 were named, none wrongly.
+  It added four known mistakes.
 """
 
 from importlib import import_module
@@ -28,7 +30,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from fresh_named import NAMED, NO_LONGER_WRONG
+from fresh_named import NAMED, NAMED_LATER, NO_LONGER_WRONG
 
 from minidalle.course.checking.answer import examine
 from minidalle.course.checking.report import Report
@@ -36,7 +38,7 @@ from minidalle.exercises import EXERCISES
 
 FILES: dict[str, ModuleType] = {file: import_module(f"fresh.{file}") for file in NAMED}
 
-UNAIDED = ("tokenization_second", "explore_second", "vqgan_second", "generation_first")
+UNAIDED = ("tokenization_second", "explore_second", "vqgan_second", "bart_second", "generation_first")
 """Files that were written after the last known mistake was added to their lesson: only these can count names."""
 
 RIGHT = [(file, answer) for file, module in FILES.items() for answers in module.RIGHT.values() for answer in answers]
@@ -79,5 +81,5 @@ def test_every_name_is_of_an_answer() -> None:
 
 @pytest.mark.parametrize("file", UNAIDED)
 def test_four_of_five_mistakes_are_named(file: str) -> None:
-    """Only where no names were added for the answers; after a round its own are, so it counts no more."""
-    assert len(NAMED[file]) >= 0.8 * sum(of == file for of, _ in WRONG)
+    """Only by names that were not added for these answers."""
+    assert len(NAMED[file].keys() - NAMED_LATER) >= 0.8 * sum(of == file for of, _ in WRONG)

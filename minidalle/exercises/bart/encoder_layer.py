@@ -111,6 +111,36 @@ def adds_the_attention_to_what_was_normalized(
     return _think(weights["feed_forward"], x, dropout)
 
 
+def adds_the_feed_forward_to_what_was_normalized(
+    weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0
+) -> Tensor:
+    """`join` gets the tokens before the norm. In your second branch it gets what `enter` returned."""
+    x = enter(weights["feed_forward"], _look(weights["attention"], x, mask, heads, dropout))
+    return join(weights["feed_forward"], x, feed_forward(weights["feed_forward"], x), dropout)
+
+
+def adds_the_tokens_twice(weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
+    """`join` adds to the tokens itself: give it what the feed-forward branch gives, without x."""
+    branch, x = weights["feed_forward"], _look(weights["attention"], x, mask, heads, dropout)
+    return join(branch, x, x + feed_forward(branch, enter(branch, x)), dropout)
+
+
+def adds_the_feed_forward_without_join(
+    weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0
+) -> Tensor:
+    """In your second branch a plain + leaves out the norms that `join` knows: on what is added, and on the sum."""
+    branch, x = weights["feed_forward"], _look(weights["attention"], x, mask, heads, dropout)
+    return x + F.dropout(feed_forward(branch, enter(branch, x)), dropout)
+
+
+def thinks_about_what_entered_the_attention(
+    weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0
+) -> Tensor:
+    """Enter anew: the feed-forward branch sees the tokens with what the attention has added, and has its own norm."""
+    seen, x = enter(weights["attention"], x), _look(weights["attention"], x, mask, heads, dropout)
+    return join(weights["feed_forward"], x, feed_forward(weights["feed_forward"], seen), dropout)
+
+
 def thinks_before_it_looks(weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
     """The attention is the first branch, and the feed-forward branch works on what came of it."""
     return _look(weights["attention"], _think(weights["feed_forward"], x, dropout), mask, heads, dropout)
@@ -231,6 +261,10 @@ EXERCISE = Exercise(
         normalizes_only_who_asks,
         adds_to_what_was_normalized,
         adds_the_attention_to_what_was_normalized,
+        adds_the_feed_forward_to_what_was_normalized,
+        adds_the_tokens_twice,
+        adds_the_feed_forward_without_join,
+        thinks_about_what_entered_the_attention,
         thinks_before_it_looks,
         lets_both_branches_see_the_same,
         takes_the_norms_of_the_attention_twice,

@@ -129,7 +129,8 @@ def stacks_row_by_row(mask: Tensor) -> Tensor:
 
 
 HINTS = (
-    "No value changes; the mask only has to fit scores [B, h, T, S]. Which of these four does a mask [B, S] know of?",
+    "No value changes; the mask only has to fit scores [B, h, N, T]: N tokens ask, T are looked at. Which of these "
+    "four does a mask [B, T] know of?",
     "It knows the caption (the first) and who is looked at (the last). The two between have size 1, so that they stand "
     "for every head and everybody who asks: None, or `unsqueeze`, makes such a dimension.",
     """\

@@ -226,7 +226,7 @@ EXERCISE = Exercise(
     also_right=(by_log_softmax, by_one_hot_targets, picks_what_counts_first),
     hints=HINTS,
     reaches="BartStage.step",
-    forbid=("cross_entropy", "CrossEntropyLoss"),
+    forbid=("cross_entropy", "CrossEntropyLoss", "nll_loss", "NLLLoss"),
     probe=probe_sequence_loss,
     tolerance=1e-3,
 )

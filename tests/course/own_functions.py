@@ -19,8 +19,10 @@ import torch.nn.functional as F
 from minidalle.bart.attention import multi_head_attention
 from minidalle.bart.layers import enter, feed_forward, join
 from minidalle.bart.primitives import linear, optional_norm
+from minidalle.data.splits import draw_lot
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
+from minidalle.generalization.gap import LossGap, TokenNLL, require_losses, require_tokens
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize
 

@@ -1,7 +1,7 @@
 """Each entry point that an exercise names, as a small real call."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from minidalle.bart import Bart
 from minidalle.clip import Clip, Judge, draw_best
 from minidalle.data import CaptionedPictures
 from minidalle.data.build_emoji import mark_duplicates
+from minidalle.data.splits import Row, make_splits
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
+from minidalle.generalization.gap import examples, generalization_gap
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -39,6 +41,8 @@ NAMED = CaptionedPictures(
 PROMPTS = (Prompt("apple", "name", ("red apple",)), Prompt("old pear", "name", ("old pear", "pear")))
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><rect width="{}" height="2"/></svg>'
 ROWS = [{"key": key, "caption": key, "svg": SVG.format(width)} for key, width in zip("cba", (1, 3, 1), strict=True)]
+
+STYLED = [Row(f"{role} {style}", style, role, "", "", "") for role in NAMES for style in ("noto", "twemoji")]
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
 PIXELS = torch.tensor(PICTURES).permute(0, 3, 1, 2) / 255
@@ -102,6 +106,15 @@ def clip_step() -> dict[str, float]:
     return ClipStage(config, judge(), data, 0, Ranks()).step(0)
 
 
+def gap() -> dict[str, Any]:
+    """The gap of an untrained model, between three pictures and three others, of four roles."""
+    columns = {"role": np.array(["a", "b", "c", "a", "b", "d"])}
+    data = CaptionedPictures(["aba", "b", "ab"] * 2, PICTURES[:6], np.array(["train"] * 3 + ["iid"] * 3), columns)
+    pipeline = TextToImage(TOKENIZER, vqgan(), bart())
+    sides = (examples(pipeline, data, rows) for rows in ([0, 1, 2], [3, 4, 5]))
+    return asdict(generalization_gap(pipeline.bart, *sides))
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -117,6 +130,8 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "TextToImage.draw": lambda: drawing().draw(CAPTIONS, SEEDS, SAMPLING),
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
     "ClipStage.step": clip_step,
+    "generalization_gap": gap,
+    "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
 }
 
 

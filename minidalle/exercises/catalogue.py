@@ -14,6 +14,7 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
+from minidalle.exercises.generalization import hvp
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -92,5 +93,6 @@ EXERCISES: dict[str, Exercise] = {
         generate_tokens.EXERCISE,
         clip_loss.EXERCISE,
         rerank.EXERCISE,
+        hvp.EXERCISE,
     )
 }

@@ -23,8 +23,9 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
     The slope along v is a number like any other, so it has a gradient. For the loss a² + 3ab of two weights
     (H = [[2, 3], [3, 0]]) and v = [1, 0] → [2, 3]. `check_params` refuses what would be silently wrong,
     `flatten` makes one vector of the parameters' gradients, and `second_derivatives` is a context in which
-    attention has them. A parameter that the loss does not use has a row and a column of zeros. Dropout would
-    make every product another matrix's: the model should be in eval mode.
+    attention has them. A parameter that the loss does not use has a row and a column of zeros, and the Hessian
+    of a linear loss is 0, though its slope along v has no graph to take a gradient of. Dropout would make
+    every product another matrix's: the model should be in eval mode.
 
     Args:
         loss_fn: gives the loss, a scalar, of the same data each time. It is called once.

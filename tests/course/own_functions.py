@@ -21,6 +21,9 @@ from minidalle.bart.layers import enter, feed_forward, join
 from minidalle.bart.primitives import linear, optional_norm
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
+from minidalle.generalization.hessian import check_loss, check_params, flatten, second_derivatives
+from minidalle.generalization.lanczos import ENDS, apply, default_width, density_grid, lanczos
+from minidalle.generalization.lanczos import random_signs, random_start, slq_nodes
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize
 

@@ -42,6 +42,7 @@ SAMPLING = SamplingConfig(temperature=0.9, top_k=20, top_p=0.95, guidance=2.5)
 MOST = max(len(exercise.also_right) for exercise in EXERCISES.values())
 OTHERS = {"VQGANStage.step", "BartStage.step", "ClipStage.step", "reconstruction_loss", "draw_best"}
 """What a pipeline that only draws, and asks no judge, does not reach."""
+IDLE = ("explore", "generalization")  # lessons that draw nothing
 ALL = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
 
 
@@ -79,7 +80,7 @@ def test_with_all_other_right_answers_every_token_and_picture_is_the_same(turn: 
     assert own_tokens == tokens
     torch.testing.assert_close(own_pictures, pictures, rtol=0, atol=1e-5)  # other orders of adding are right, too
     reaches = {EXERCISES[key].reaches for key in called}
-    drawing = {exercise.reaches for exercise in EXERCISES.values() if exercise.lesson != "explore"}  # draws nothing
+    drawing = {exercise.reaches for exercise in EXERCISES.values() if exercise.lesson not in IDLE}
     assert reaches == drawing - OTHERS
 
 
@@ -198,7 +199,7 @@ def test_a_run_and_a_drawing_with_ones_own_parts(tmp_path: Path) -> None:
 
     folder = tmp_path / "run"
     said = command("run", "--preset", "tiny", "--data", "pictures", "--out", folder, "--ranks", 2, "--parts", mine)
-    idle = [exercise.name for exercise in EXERCISES.values() if exercise.lesson == "explore"]
+    idle = [exercise.name for exercise in EXERCISES.values() if exercise.lesson in IDLE]
     idle += ["decode"]  # nothing is read back
     idle += ["glu_feed_forward", "top_k_filter", "clip_loss", "rerank"]  # the preset has no gate, top-k or judge
     idle = [exercise.name for exercise in EXERCISES.values() if exercise.name in idle]

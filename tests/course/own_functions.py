@@ -23,6 +23,7 @@ from minidalle.data.splits import draw_lot
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
 from minidalle.generalization.gap import LossGap, TokenNLL, require_losses, require_tokens
+from minidalle.runtime import generator
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize
 

@@ -24,7 +24,8 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
     weights (H = [[2, 3], [3, 0]]) and v = [1, 0] → [2, 3]. `check_params(params, v)` and
     `check_loss(loss)` refuse what would be silently wrong, `flatten` makes one vector of the parameters'
     gradients, and `second_derivatives(params)` is a context in which attention has them. A parameter that
-    the loss does not use has a row and a column of zeros. Dropout would make every product another
+    the loss does not use has a row and a column of zeros, and the Hessian of a linear loss is 0, though
+    its slope along v has no graph to take a gradient of. Dropout would make every product another
     matrix's: the model should be in eval mode.
 
     Args:

@@ -347,8 +347,8 @@ print("the same line each time:", torch.equal(first, largest))
 # in the batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And
 # your function can be checked to the last token.
 #
-# **Predict.** The noise of a code is above 8 in one case of 3,000. What has to be done to *logits*, then, if
-# temperature 0.1 is asked for, and what to the noise?
+# **Predict.** Gumbel noise has the same size whatever the logits are: it is nearly always between −2 and 8. If
+# temperature 0.1 is asked for, what has to be divided by 0.1: the logits, the noise, or both?
 #
 # <details><summary>Answer</summary>
 #

@@ -23,6 +23,9 @@ from minidalle.data.splits import draw_lot
 from minidalle.errors import require
 from minidalle.evaluation.retrieval import caption_words
 from minidalle.generalization.gap import LossGap, TokenNLL, require_losses, require_tokens
+from minidalle.generalization.hessian import check_loss, check_params, flatten, second_derivatives
+from minidalle.generalization.lanczos import ENDS, apply, default_width, density_grid, lanczos
+from minidalle.generalization.lanczos import random_signs, random_start, slq_nodes
 from minidalle.runtime import generator
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.vqgan.blocks import convolve, normalize

@@ -16,7 +16,9 @@ from minidalle.data.splits import Row, make_splits
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
+from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
+from minidalle.generalization.mean_loss import MeanLoss
 from minidalle.generalization.memorization import with_shuffled_captions
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
@@ -118,6 +120,20 @@ def gap() -> dict[str, Any]:
     return asdict(generalization_gap(pipeline.bart, *sides))
 
 
+def loss() -> MeanLoss:
+    """Of two batches, of 3 and 1 tokens: a quadratic whose Hessian is diagonal, and all random signs say the same."""
+    weights = torch.tensor([1.0, -2.0, 0.5, 3.0, -1.0, 2.0], requires_grad=True)
+    curved = torch.tensor([0.5, 0.25, 0.25, -0.125, 0.0, 0.25])
+    sums = [lambda: (curved * weights**2).sum() * 3, lambda: (curved * weights**2).sum() + weights.sum()]
+    return MeanLoss([*zip(sums, (3, 1), strict=True)], [weights])
+
+
+def curvature() -> list[Any]:
+    """What `measure` says of that loss: its figures, and how much of the spectrum is below 0."""
+    figures, (grid, density) = measuring._curvature(loss(), measuring.Settings(), lambda what, done, of: None)
+    return [[one.name, one.value] for one in figures] + [torch.trapezoid(density * (grid < 0), grid).item()]
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -136,6 +152,8 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "generalization_gap": gap,
     "with_shuffled_captions": lambda: with_shuffled_captions(HALVES).captions,
     "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
+    "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
+    "measure": curvature,
 }
 
 

@@ -20,9 +20,9 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 
 
 def test_the_plan() -> None:
-    order = ["token_nll", "hold_out_groups", "loss_gap", "shuffle_captions"]
+    order = ["hold_out_groups", "token_nll", "loss_gap", "shuffle_captions"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
-    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
+    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON[: len(order)])
 
 
 def logits_of(nats: list[list[float]]) -> torch.Tensor:
@@ -205,7 +205,7 @@ def test_shuffled_captions_of_every_right_answer() -> None:
 
 
 def test_shuffle_captions_in_the_docstring() -> None:
-    """Its example is a possible order, and the case of many more rows has no caption on more than half of them."""
+    """Its example is one of the possible orders; only that every seed gives it would be wrong."""
     exercise = EXERCISES["generalization.shuffle_captions"]
     text = " ".join((inspect.getdoc(exercise.reference) or "").split())
     assert '["cat", "cat", "dog", "pig", "fox"], the last one held out, the others in "train" → for example ' in text

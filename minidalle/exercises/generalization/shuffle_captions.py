@@ -228,7 +228,8 @@ HINTS = (
     """\
 def shuffle_captions(captions, splits, seed=0):
     train = [row for row, split in enumerate(splits) if ...]
-    shuffled = random.Random(seed).sample(train, len(train))
+    places = torch.randperm(len(train), generator=generator(seed, "shuffled captions")).tolist()
+    shuffled = [train[place] for place in places]
     most = max(Counter(captions[row] for row in train).values())
     shuffled.sort(key=...)
     order = list(range(len(captions)))

@@ -14,7 +14,7 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hold_out_groups, hvp, loss_gap, token_nll
+from minidalle.exercises.generalization import hold_out_groups, hvp, loss_gap, shuffle_captions, token_nll
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -96,6 +96,7 @@ EXERCISES: dict[str, Exercise] = {
         hold_out_groups.EXERCISE,
         token_nll.EXERCISE,
         loss_gap.EXERCISE,
+        shuffle_captions.EXERCISE,
         hvp.EXERCISE,
     )
 }

@@ -32,11 +32,12 @@ class TokenNLL(NamedTuple):
 def token_nll(logits: Tensor, targets: Tensor, mask: Tensor) -> TokenNLL:
     """How surprised a model is by the tokens that count, and how sure that figure is.
 
-    Two images, of which one and two tokens count, with 3.0 and 1.0, 2.0 nats → mean 6.0 / 3 = 2.0, se 0.667,
-    per_image [3.0, 1.5]. Every token weighs the same, −log of the probability that softmax gives the target. But
-    the tokens of one image are alike, so an image is one fact, not N: with sᵢ nats in nᵢ tokens of image i,
-    m = Σ sᵢ / Σ nᵢ has the standard error √(B / (B − 1) · Σ (sᵢ − m nᵢ)²) / Σ nᵢ. Source: Cochran 1977,
-    "Sampling Techniques", section 2.11 (the error of a ratio).
+    Two images, of which one and two tokens count, with 3.0 and 1.0, 2.0 nats → mean 6.0 / 3 = 2.0, se
+    0.667, per_image [3.0, 1.5]. A token's nats are −log of the probability that softmax gives it, and
+    every token weighs the same. But the tokens of one image are alike, so an image is one fact, not N:
+    with sᵢ nats in nᵢ tokens of image i, m = Σ sᵢ / Σ nᵢ has the standard error
+    √(B / (B − 1) · Σ (sᵢ − m nᵢ)²) / Σ nᵢ.
+    Source: Cochran 1977, "Sampling Techniques", section 2.11 (the error of a ratio).
 
     Args:
         logits: float [B, N, V]; less than float32 is raised to float32 before anything is computed.
@@ -44,11 +45,11 @@ def token_nll(logits: Tensor, targets: Tensor, mask: Tensor) -> TokenNLL:
         mask: bool [B, N], True = counts. At least two images, and a token that counts in each.
 
     Returns:
-        Three tensors, as a TokenNLL or any tuple: the mean and its standard error, float [], and the mean of
-        each image's own tokens, float [B].
+        Three tensors, as a TokenNLL or any tuple: the mean and its standard error, float [], and the mean
+        of each image's own tokens, float [B].
 
     Raises:
-        InvalidValue: fewer than two images, an image of which nothing counts, or logits that are not numbers.
+        InvalidValue: fewer than two images, one of which nothing counts, or logits that are not finite.
     """
     require_tokens(logits, targets, mask)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -81,12 +82,13 @@ class LossGap(NamedTuple):
 def loss_gap(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> LossGap:
     """How much higher the loss of unseen examples is, and how sure that is if examples come in groups.
 
-    seen [1.0, 2.0] of groups [7, 8], unseen [4.0, 6.0] of groups [8, 9] → gap 5.0 − 1.5 = 3.5, se 1.146. Four
-    styles of one emoji are not four facts, and a role can be on both sides. So whole groups are what varies: with
-    mean(…) the mean of a side, u(g) = Σ (unseen losses in g − mean(unseen)) / C − Σ (seen losses in g −
-    mean(seen)) / B, 0.25, −0.75 and 0.5 here, and with G different groups se = √(G / (G − 1) · Σ u(g)²).
-    With a group for each example it is the error for independent ones. Source: Liang and Zeger 1986,
-    "Longitudinal data analysis using generalized linear models" (the robust variance).
+    seen [1.0, 2.0] of groups [7, 8], unseen [4.0, 6.0] of groups [8, 9] → gap 5.0 − 1.5 = 3.5, se 1.146.
+    Four styles of one emoji are not four facts, and a role can be on both sides. So whole groups are what
+    varies: u(g) = Σ (unseen losses in g − mean(unseen)) / C − Σ (seen losses in g − mean(seen)) / B, with
+    mean(…) that of a whole side; here 0.25, −0.75 and 0.5. With G different groups on both sides
+    together, se = √(G / (G − 1) · Σ u(g)²). With a group for each example it is the error for independent
+    ones. Source: Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models" (the
+    robust variance).
 
     Args:
         seen: float [B], a loss for each example that was trained on.
@@ -95,8 +97,8 @@ def loss_gap(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: T
         unseen_groups: long [C]; a number means the same group on both sides.
 
     Returns:
-        Two tensors, as a LossGap or any tuple: the gap, float [], negative where unseen examples are easier, and
-        its standard error, float [].
+        Two tensors, as a LossGap or any tuple: the gap, float [], negative where unseen examples are
+        easier, and its standard error, float [].
 
     Raises:
         InvalidValue: a side is empty, there is one group only, or a loss is not a number.
@@ -171,9 +173,9 @@ def surprise(model: Bart, seen: Examples, baseline: Bart | None = None) -> Surpr
         baseline: see `generalization_gap`.
 
     Raises:
-        InvalidValue: there are fewer than two examples.
+        InvalidValue: there are no examples.
     """
-    require(len(seen) >= 2, "examples", len(seen), "2 or more")
+    require(len(seen) > 0, "examples", 0, "1 or more")
     blind = token_nats(model, seen.blind) if baseline is None else token_nats(baseline, seen.tokens)
     return Surprise(token_nats(model, seen.tokens), blind, torch.from_numpy(seen.roles))
 
@@ -220,7 +222,7 @@ def generalization_gap(model: Bart, train: Examples, heldout: Examples, baseline
             seldom, and knows the training pictures without their captions, too.
 
     Raises:
-        InvalidValue: a side has fewer than two rows, or both sides together have one role only.
+        InvalidValue: a side is empty, or both sides together have one role only.
     """
     return gap_between(surprise(model, train, baseline), surprise(model, heldout, baseline))
 
@@ -236,15 +238,17 @@ def gap_between(train: Surprise, heldout: Surprise) -> Gap:
 @torch.no_grad()
 def token_nats(model: Bart, tokens: TokenizedPictures) -> Tensor:
     """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; the model's mode is left as found."""
-    training, rows, nats = model.training, np.arange(len(tokens.image)), []
+    training, count = model.training, len(tokens.image)
+    rows = np.arange(max(count, 2)) % count  # where there is one picture only, it stands there twice
+    nats = []
     try:
-        for part in np.array_split(rows, math.ceil(len(rows) / BATCH)):  # of like size, so that none is left alone
+        for part in np.array_split(rows, math.ceil(len(rows) / BATCH)):  # of like size, none alone
             for logits, image in row_logits(model.eval(), tokens, part):
                 _, _, per_image = token_nll(logits, image, torch.ones_like(image, dtype=torch.bool))
                 nats.append(per_image.cpu())
     finally:
         model.train(training)
-    return torch.cat(nats).double()
+    return torch.cat(nats)[:count].double()
 
 
 def _difference(seen: Tensor, unseen: Tensor, seen_roles: Tensor, unseen_roles: Tensor) -> Difference:

@@ -19,6 +19,7 @@ from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
 from minidalle.generalization.mean_loss import MeanLoss
+from minidalle.generalization.memorization import with_shuffled_captions
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -44,6 +45,8 @@ PROMPTS = (Prompt("apple", "name", ("red apple",)), Prompt("old pear", "name", (
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><rect width="{}" height="2"/></svg>'
 ROWS = [{"key": key, "caption": key, "svg": SVG.format(width)} for key, width in zip("cba", (1, 3, 1), strict=True)]
 
+HALVES = CaptionedPictures(["pear", "car", "apple", "pear", "car"], NAMED.pictures[:5], np.array(["train"] * 5))
+HALVES.splits[2] = "dev"
 STYLED = [Row(f"{role} {style}", style, role, "", "", "") for role in NAMES for style in ("noto", "twemoji")]
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
@@ -147,6 +150,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
     "ClipStage.step": clip_step,
     "generalization_gap": gap,
+    "with_shuffled_captions": lambda: with_shuffled_captions(HALVES).captions,
     "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
     "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
     "measure": curvature,

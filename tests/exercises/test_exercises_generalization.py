@@ -20,9 +20,9 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 
 
 def test_the_plan() -> None:
-    order = ["token_nll", "hold_out_groups", "loss_gap"]
+    order = ["hold_out_groups", "token_nll", "loss_gap", "shuffle_captions"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
-    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON)
+    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON[: len(order)])
 
 
 def logits_of(nats: list[list[float]]) -> torch.Tensor:
@@ -188,3 +188,38 @@ def test_some_gaps_are_negative_and_some_groups_on_both_sides() -> None:
         assert [gap < 0 for gap in gaps].count(True) >= 2
         shared = [{*case["seen_groups"].tolist()} & {*case["unseen_groups"].tolist()} for case in cases]
         assert [bool(common) for common in shared].count(True) == 4
+
+
+def test_shuffled_captions_of_every_right_answer() -> None:
+    """Where half of the rows have one caption, the others have to take it, and there is no other way."""
+    exercise = EXERCISES["generalization.shuffle_captions"]
+    for answer in (exercise.reference, *exercise.also_right):
+        for seed in range(20):
+            order = answer([*"aabxab", "b"], ["train"] * 3 + ["dev"] + ["train"] * 3, seed)
+            assert "".join("aabxabb"[row] for row in order) == "bbaxbaa"
+            assert sorted(order) == list(range(7))
+        # over many seeds, every row gets each of the other captions' rows
+        orders = [answer([*"abcde"], ["train"] * 5, seed) for seed in range(300)]
+        found = {pair for order in orders for pair in enumerate(order)}
+        assert found == {(row, other) for row in range(5) for other in range(5) if row != other}
+
+
+def test_shuffle_captions_in_the_docstring() -> None:
+    """Its example is one of the possible orders; only that every seed gives it would be wrong."""
+    exercise = EXERCISES["generalization.shuffle_captions"]
+    text = " ".join((inspect.getdoc(exercise.reference) or "").split())
+    assert '["cat", "cat", "dog", "pig", "fox"], the last one held out, the others in "train" → for example ' in text
+    assert "[3, 2, 1, 0, 4]" in text
+    captions, splits = ["cat", "cat", "dog", "pig", "fox"], ["train"] * 4 + ["dev"]
+    orders = [exercise.reference(captions, splits, seed) for seed in range(100)]
+    assert [3, 2, 1, 0, 4] in orders
+    faults = exercise.probe(lambda captions, splits, seed: [3, 2, 1, 0, 4], captions, splits, 0)
+    assert faults == ["all seeds give the same order"]
+
+
+def test_a_report_on_captions_says_what_is_not_true() -> None:
+    exercise = EXERCISES["generalization.shuffle_captions"]
+    (wrong,) = (answer for answer in exercise.wrong if answer.__name__ == "swaps_equal_captions")
+    report = str(examine(exercise, wrong))
+    assert "swaps equal captions" in report
+    assert "a row in train keeps its words" in report

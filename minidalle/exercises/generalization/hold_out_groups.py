@@ -39,7 +39,7 @@ def cases(seed: int) -> list[Case]:
         case([3, 1, 2, 2], 0.05),
         case([9, 1, 1, 1, 1, 1, 1, 1], 0.35, by_lot=True),
         late,
-        {**late, "groups": chance.permutation(late["groups"]).tolist()},
+        {**late, "groups": chance.permutation(np.array(late["groups"])).tolist()},
         case([2, 1, 3, 1, 2, 1, 4, 1, 2], 0.49),
         case([4, 1, 1, 5, 2, 1, 3, 1, 1, 2, 6, 1, 2], 0.2),
         case(chance.integers(1, 5, 24).tolist(), 0.3),

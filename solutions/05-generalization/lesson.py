@@ -1033,9 +1033,9 @@ show(np.concatenate([drawn[first], train_pictures[nearest[first]], real[first]])
      "The twelve drawings that come nearest to a training picture")  # fmt: skip
 
 # %% [markdown]
-# *The figure in words: twelve columns. Most drawings show the same people, hands or faces as the nearest training picture,
-# with other skin tones or hair; below stands the real picture, which is often just as near. Two of the nearest are
-# something else: another number, and a white square for a candle.*
+# *The figure in words: twelve columns. Most drawings show the same people as the nearest training picture, some in another
+# skin tone or with other hair; below stands the real picture, which is often just as near. The number 3 became a scribble
+# whose nearest is the 8, and the clock's nearest is the same clock at another hour.*
 #
 # Drawings are nearer to training than unseen pictures in 0.36 of all pairs: *less* than a half. No copying is to be seen,
 # not even for captions of training rows (0.47). Part of it is blur: real unseen pictures that only went through the

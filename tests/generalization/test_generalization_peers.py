@@ -1,6 +1,7 @@
 """Side by side with PyHessian: the same figures where it is right, and the right ones where it is not."""
 
 import numpy as np
+import pyhessian
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,6 @@ from torch.nn import functional as F
 from minidalle.generalization.hessian import hvp
 from minidalle.generalization.lanczos import hutchinson_trace, top_eigenvalue
 from minidalle.generalization.mean_loss import MeanLoss
-
-pyhessian = pytest.importorskip("pyhessian")
 
 DIGITS = torch.randn(50, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 LABELS = torch.arange(50) % 3

@@ -14,7 +14,15 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hold_out_groups, hvp, loss_gap, shuffle_captions, token_nll
+from minidalle.exercises.generalization import (
+    copy_test,
+    hold_out_groups,
+    hvp,
+    loss_gap,
+    reparameterize,
+    shuffle_captions,
+    token_nll,
+)
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -98,5 +106,7 @@ EXERCISES: dict[str, Exercise] = {
         loss_gap.EXERCISE,
         shuffle_captions.EXERCISE,
         hvp.EXERCISE,
+        reparameterize.EXERCISE,
+        copy_test.EXERCISE,
     )
 }

@@ -18,8 +18,9 @@ from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
-from minidalle.generalization.mean_loss import MeanLoss
+from minidalle.generalization.mean_loss import MeanLoss, bart_loss
 from minidalle.generalization.memorization import with_shuffled_captions
+from minidalle.generalization.rescaling import curvature_by_scale
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -50,6 +51,7 @@ HALVES.splits[2] = "dev"
 STYLED = [Row(f"{role} {style}", style, role, "", "", "") for role in NAMES for style in ("noto", "twemoji")]
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+NAMED_PICTURES = CaptionedPictures(["aba", "b", "ab", "aba", "b"], PICTURES[:5], np.array(["train"] * 3 + ["iid"] * 2))
 PIXELS = torch.tensor(PICTURES).permute(0, 3, 1, 2) / 255
 
 
@@ -134,6 +136,20 @@ def curvature() -> list[Any]:
     return [[one.name, one.value] for one in figures] + [torch.trapezoid(density * (grid < 0), grid).item()]
 
 
+def scaled() -> list[tuple[float, float]]:
+    """How curved an untrained model looks with its queries as they are, and three times as large."""
+    tokens = examples(TextToImage(TOKENIZER, vqgan(), bart()), NAMED_PICTURES, [0, 1]).tokens
+    return curvature_by_scale(bart(), (1.0, 3.0), lambda model: bart_loss(model, tokens, np.arange(2)), 0.1)
+
+
+def copies() -> list[Any]:
+    """The drawings nearest to training, and how far they are; the drawings are a split's own pictures."""
+    drawn = {"train": PICTURES[:2], "iid": PICTURES[5:7]}
+    rows = {"train": np.array([0, 1]), "iid": np.array([3, 4])}
+    distances, found = measuring.nearest_copies(NAMED_PICTURES, rows, drawn, "iid")
+    return [found.training_captions, distances["iid"].tolist()]
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -154,6 +170,8 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
     "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
     "measure": curvature,
+    "curvature_by_scale": scaled,
+    "nearest_copies": copies,
 }
 
 

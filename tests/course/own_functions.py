@@ -27,6 +27,7 @@ from minidalle.generalization.hessian import check_loss, check_params, flatten, 
 from minidalle.generalization.lanczos import ENDS, apply, default_width, density_grid, lanczos
 from minidalle.generalization.lanczos import random_signs, random_start, slq_nodes
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
+from minidalle.training.sam import global_norm
 from minidalle.vqgan.blocks import convolve, normalize
 
 def word_symbols(word):

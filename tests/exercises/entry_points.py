@@ -19,6 +19,7 @@ from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
 from minidalle.generalization.mean_loss import MeanLoss
+from minidalle.generalization.sharpness import sam_sharpness
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -150,6 +151,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
     "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
     "measure": curvature,
+    "sam_sharpness": lambda: [sam_sharpness(loss(), 0.5, adaptive=adaptive).value for adaptive in (False, True)],
 }
 
 

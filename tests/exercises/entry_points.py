@@ -18,6 +18,7 @@ from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
+from minidalle.generalization.landscape import random_plane
 from minidalle.generalization.mean_loss import MeanLoss
 from minidalle.generalization.sharpness import sam_sharpness
 from minidalle.pipeline import TextToImage
@@ -151,6 +152,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
     "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
     "measure": curvature,
+    "random_plane": lambda: [step.tolist() for steps in random_plane([*bart().parameters()]) for step in steps],
     "sam_sharpness": lambda: [sam_sharpness(loss(), 0.5, adaptive=adaptive).value for adaptive in (False, True)],
 }
 

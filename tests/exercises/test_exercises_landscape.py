@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from exercise_calls import SEEDS, outcome
@@ -62,3 +63,29 @@ def test_there_are_flat_and_infinite_gradients_and_weights_of_zero() -> None:
         assert [bool(g.any()) for g in gradients].count(False) == 1
         assert [bool(g.isfinite().all()) for g in gradients].count(False) == 1
         assert [bool(vector(case["params"]).all()) for case in cases].count(False) == 1
+
+
+def test_the_example_of_filter_normalize_is_true() -> None:
+    direction = [torch.tensor([[0.0, 2.0], [1.0, 0.0]]), torch.tensor([5.0])]
+    params = [torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([1.0])]
+    text = "[[[0.0, 2.0], [1.0, 0.0]], [5.0]], [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]"
+    assert says("filter_normalize", text)
+    found = EXERCISES["generalization.filter_normalize"].reference(direction, params)
+    assert [step.tolist() for step in found] == [[[0.0, 5.0], [0.0, 0.0]], [0.0]]
+
+
+def test_rows_point_where_they_did_and_are_as_long_as_the_weights() -> None:
+    """By NumPy's norm, and the angle between a row and what it was: its cosine is 1."""
+    seen = set()
+    for case, found in answered("filter_normalize"):
+        for new, step, weights in zip(found, case["direction"], case["params"], strict=True):
+            seen.add(new.dim())
+            if new.dim() < 2:
+                assert not new.any()
+                continue
+            for row, before, of in zip(new.numpy(), step.numpy(), weights.numpy(), strict=True):
+                wanted = np.linalg.norm(of.ravel()) if before.any() else 0.0
+                assert np.linalg.norm(row.ravel()) == pytest.approx(wanted, abs=1e-5)
+                lengths = np.linalg.norm(before.ravel()) * wanted
+                assert row.ravel() @ before.ravel() == pytest.approx(lengths, abs=1e-4)
+    assert seen == {0, 1, 2, 3, 4}

@@ -12,3 +12,9 @@ def probe_sam_perturbation(
     """A tensor per parameter; the parameters ask for gradients, as a model's do."""
     found = function([learned(tensor) for tensor in params], [tensor.clone() for tensor in gradients], rho, adaptive)
     return [data(tensor) for tensor in found]
+
+
+def probe_filter_normalize(function: Function, direction: list[Any], params: list[Any]) -> Plain:
+    """A tensor per parameter; the parameters ask for gradients, as a model's do."""
+    found = function([tensor.clone() for tensor in direction], [learned(tensor) for tensor in params])
+    return [data(tensor) for tensor in found]

@@ -16,10 +16,12 @@ from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generalization import (
     copy_test,
+    filter_normalize,
     hold_out_groups,
     hvp,
     loss_gap,
     reparameterize,
+    sam_perturbation,
     shuffle_captions,
     token_nll,
 )
@@ -108,5 +110,7 @@ EXERCISES: dict[str, Exercise] = {
         hvp.EXERCISE,
         reparameterize.EXERCISE,
         copy_test.EXERCISE,
+        sam_perturbation.EXERCISE,
+        filter_normalize.EXERCISE,
     )
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minidalle.generalization.landscape import interpolate as interpolate
     from minidalle.generalization.landscape import loss_surface as loss_surface
     from minidalle.generalization.landscape import random_direction as random_direction
+    from minidalle.generalization.landscape import random_plane as random_plane
     from minidalle.generalization.mean_loss import MeanLoss as MeanLoss
     from minidalle.generalization.mean_loss import bart_loss as bart_loss
     from minidalle.generalization.measuring import measure as measure
@@ -56,6 +57,7 @@ __getattr__, __dir__, __all__ = lazy(
         "measure": "measuring",
         "nearest_distances": "copying",
         "random_direction": "landscape",
+        "random_plane": "landscape",
         "reparameterize": "rescaling",
         "reparameterize_layers": "rescaling",
         "rescaled": "hessian",

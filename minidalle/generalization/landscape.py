@@ -70,6 +70,27 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
     return normalized
 
 
+def random_plane(params: Tensors, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
+    """Two random directions for a `loss_surface`, each row as long as the weights that it moves.
+
+    They are not made orthogonal: in as many dimensions as a model has weights, two random directions nearly are.
+
+    Args:
+        params: the weights, float32 or float64.
+        seed: of both.
+
+    Returns:
+        Two lists of tensors of the parameters' shapes, without a graph, see `filter_normalize`. Source: Li et al.
+        2018, section 4.
+
+    Raises:
+        InvalidValue: there are no parameters, or some of another precision or not finite.
+    """
+    weights = [parameter.detach() for parameter in params]
+    first, second = (filter_normalize(random_direction(weights, seed, number), weights) for number in (0, 1))
+    return first, second
+
+
 def row_lengths(weights: Tensor) -> Tensor:
     """The length of each row w[i]: [R, …] → [R, 1, …], as many dimensions as there were."""
     return torch.linalg.vector_norm(weights, dim=tuple(range(1, weights.dim())), keepdim=True)
@@ -166,7 +187,7 @@ def loss_surface(loss: Loss, params: Tensors, directions: Sequence[Tensors], gri
     Args:
         loss: see `loss_at`.
         params: w, the model's own parameters.
-        directions: one or two, such as `filter_normalize(random_direction(params), params)`.
+        directions: one or two, such as those of `random_plane(params)`.
         grid: [G], ascending and with a 0 in it, such as `centered_grid(1.0, 21)`.
 
     Returns:

@@ -18,9 +18,11 @@ from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
 from minidalle.generalization.gap import examples, generalization_gap
+from minidalle.generalization.landscape import random_plane
 from minidalle.generalization.mean_loss import MeanLoss, bart_loss
 from minidalle.generalization.memorization import with_shuffled_captions
 from minidalle.generalization.rescaling import curvature_by_scale
+from minidalle.generalization.sharpness import sam_sharpness
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -172,6 +174,8 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "measure": curvature,
     "curvature_by_scale": scaled,
     "nearest_copies": copies,
+    "random_plane": lambda: [step.tolist() for steps in random_plane([*bart().parameters()]) for step in steps],
+    "sam_sharpness": lambda: [sam_sharpness(loss(), 0.5, adaptive=adaptive).value for adaptive in (False, True)],
 }
 
 

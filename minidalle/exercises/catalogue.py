@@ -24,6 +24,7 @@ from minidalle.exercises.generalization import (
     sam_perturbation,
     shuffle_captions,
     token_nll,
+    top_eigenvalue,
 )
 from minidalle.exercises.generation import (
     apply_temperature,
@@ -112,5 +113,6 @@ EXERCISES: dict[str, Exercise] = {
         copy_test.EXERCISE,
         sam_perturbation.EXERCISE,
         filter_normalize.EXERCISE,
+        top_eigenvalue.EXERCISE,
     )
 }

@@ -109,10 +109,10 @@ EXERCISES: dict[str, Exercise] = {
         loss_gap.EXERCISE,
         shuffle_captions.EXERCISE,
         hvp.EXERCISE,
-        reparameterize.EXERCISE,
-        copy_test.EXERCISE,
+        top_eigenvalue.EXERCISE,
         sam_perturbation.EXERCISE,
         filter_normalize.EXERCISE,
-        top_eigenvalue.EXERCISE,
+        reparameterize.EXERCISE,
+        copy_test.EXERCISE,
     )
 }

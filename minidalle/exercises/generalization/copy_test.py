@@ -43,6 +43,7 @@ def cases(seed: int) -> list[Case]:
             "heldout": flat(base + 90, base + 110, base + 140, base + 30),
         },
         {"generated": drawn, "train": train, "heldout": unseen},
+        {"generated": things(4), "train": things(3), "heldout": things(4)},
         {"generated": torch.cat([train[[4, 1]], things(2)]), "train": train, "heldout": things(6)},
     ]
 

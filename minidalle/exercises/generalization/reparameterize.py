@@ -1,6 +1,7 @@
 """Exercise: other weights, the same model: larger queries and smaller keys."""
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -11,6 +12,8 @@ from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.copies import probe_reparameterize
 from minidalle.generalization.rescaling import attention_branches, reparameterize
 from minidalle.runtime import generator
+
+Layers = Sequence[str] | None
 
 PARTS = ("query", "key", "value", "output")
 
@@ -32,6 +35,7 @@ def cases(seed: int) -> list[Case]:
         {"branches": {"attention": branch(1, bias=False)}, "alpha": 2.0},
         {"branches": {"attention": branch(1, bias=True)}, "alpha": 3.0},
         {"branches": {"attention": branch(2, True), "feed_forward": branch(2, True, thinking)}, "alpha": 4.0},
+        {"branches": {"feed_forward": branch(1, False, thinking), "attention": branch(3, False)}, "alpha": 5.0},
         {
             "branches": {"attention": branch(2, True), "cross_attention": branch(2, True)},
             "alpha": round(0.2 + 0.5 * float(torch.rand((), generator=chance)), 1),
@@ -51,67 +55,67 @@ def _changed(model: nn.Module, factors: dict[str, float], only: str = "", branch
     return other
 
 
-def forgets_the_biases(model: nn.Module, alpha: float) -> nn.Module:
+def forgets_the_biases(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """A bias belongs to its query, and to its key: multiply and divide it with the weight."""
     return _changed(model, {"query": alpha, "key": 1 / alpha}, only="weight")
 
 
-def forgets_the_queries_bias(model: nn.Module, alpha: float) -> nn.Module:
+def forgets_the_queries_bias(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """A query is weight times token plus bias. It is α times as large only if the bias is, too."""
     return _changed(_changed(model, {"query": alpha}, only="weight"), {"key": 1 / alpha})
 
 
-def forgets_the_keys_bias(model: nn.Module, alpha: float) -> nn.Module:
-    """Divide the key's bias, too. (It moves all of a query's products alike, so no output shows that it is missing.)"""
+def forgets_the_keys_bias(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """Divide the key's bias, too. It moves all products of a query alike, so that no output shows if it is missing."""
     return _changed(_changed(model, {"query": alpha}), {"key": 1 / alpha}, only="weight")
 
 
-def multiplies_the_keys_too(model: nn.Module, alpha: float) -> nn.Module:
+def multiplies_the_keys_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Queries times α and keys times α make products α² times as large. Divide the keys."""
     return _changed(model, {"query": alpha, "key": alpha})
 
 
-def takes_one_for_the_other(model: nn.Module, alpha: float) -> nn.Module:
+def takes_one_for_the_other(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """The queries become larger and the keys smaller, not the other way round."""
     return _changed(model, {"query": 1 / alpha, "key": alpha})
 
 
-def leaves_the_keys(model: nn.Module, alpha: float) -> nn.Module:
+def leaves_the_keys(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Products must stay: what the queries are multiplied by, the keys are divided by."""
     return _changed(model, {"query": alpha})
 
 
-def leaves_the_queries(model: nn.Module, alpha: float) -> nn.Module:
+def leaves_the_queries(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Products must stay: what the keys are divided by, the queries are multiplied by."""
     return _changed(model, {"key": 1 / alpha})
 
 
-def shares_alpha_between_both(model: nn.Module, alpha: float) -> nn.Module:
+def shares_alpha_between_both(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Each gets all of α, not its root: queries times α, keys divided by α."""
     return _changed(model, {"query": math.sqrt(alpha), "key": 1 / math.sqrt(alpha)})
 
 
-def squares_alpha(model: nn.Module, alpha: float) -> nn.Module:
+def squares_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """α once: it is the curvature that goes with α², not the weights."""
     return _changed(model, {"query": alpha**2, "key": alpha**-2})
 
 
-def divides_the_values_too(model: nn.Module, alpha: float) -> nn.Module:
+def divides_the_values_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Values do not meet queries in a product: leave them."""
     return _changed(model, {"query": alpha, "key": 1 / alpha, "value": 1 / alpha})
 
 
-def rescales_values_and_outputs(model: nn.Module, alpha: float) -> nn.Module:
+def rescales_values_and_outputs(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Value and output can be rescaled against each other, too, but here it is query and key."""
     return _changed(model, {"value": alpha, "output": 1 / alpha})
 
 
-def stops_after_the_first_branch(model: nn.Module, alpha: float) -> nn.Module:
+def stops_after_the_first_branch(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """All attention branches: go through the values of `attention_branches`, to the last."""
     return _changed(model, {"query": alpha, "key": 1 / alpha}, branches=1)
 
 
-def changes_the_model_itself(model: nn.Module, alpha: float) -> nn.Module:
+def changes_the_model_itself(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """The model that is given is still needed, to compare: change a `deepcopy` of it."""
     with torch.no_grad():
         for branch in attention_branches(model).values():
@@ -122,7 +126,7 @@ def changes_the_model_itself(model: nn.Module, alpha: float) -> nn.Module:
     return model
 
 
-def adds_alpha(model: nn.Module, alpha: float) -> nn.Module:
+def adds_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Multiply and divide: what is added to a query does not cancel with what is taken from a key."""
     other = deepcopy(model)
     with torch.no_grad():
@@ -133,7 +137,7 @@ def adds_alpha(model: nn.Module, alpha: float) -> nn.Module:
     return other
 
 
-def by_the_state_dict(model: nn.Module, alpha: float) -> nn.Module:
+def by_the_state_dict(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Right: by the weights' names."""
     other, weights = deepcopy(model), model.state_dict()
     factors = {"query": alpha, "key": 1 / alpha}
@@ -141,7 +145,7 @@ def by_the_state_dict(model: nn.Module, alpha: float) -> nn.Module:
     return other
 
 
-def with_new_parameters(model: nn.Module, alpha: float) -> nn.Module:
+def with_new_parameters(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Right: each layer gets new parameters."""
     other = deepcopy(model)
     for branch in attention_branches(other).values():
@@ -156,8 +160,8 @@ def with_new_parameters(model: nn.Module, alpha: float) -> nn.Module:
 HINTS = (
     "The model is used afterwards, so work on a copy. Whatever a query is made of becomes α times as large, whatever a "
     "key is made of α times as small.",
-    "(α q) · (k / α) = q · k. A query is W x + b, so both W and b are multiplied; those of the key are divided. A linear "
-    "layer has them as `parameters()`.",
+    "(α q) · (k / α) = q · k. A query is W x + b, so both W and b are multiplied; those of the key are divided. A "
+    "linear layer has them as `parameters()`.",
     """\
 def reparameterize(model, alpha, layers=None):
     other = deepcopy(model)

@@ -73,7 +73,7 @@ from minidalle.data.splits import Row
 from minidalle.evaluation import some_rows
 from minidalle.evaluation.drawing import draw_rows
 from minidalle.evaluation.reconstruction import reconstruct
-from minidalle.generalization import copying, gap, hessian, lanczos, landscape, rescaling, sharpness
+from minidalle.generalization import copying, gap, hessian, lanczos, landscape, memorization, rescaling, sharpness
 from minidalle.generalization.mean_loss import bart_loss
 from minidalle.presets import SHIPPED
 from minidalle.runtime import numpy_generator
@@ -511,10 +511,17 @@ print(gives, "– nobody to themselves:", all(giver != taker for giver, taker in
 # %% exercise: generalization.shuffle_captions
 
 # %% [markdown]
-# **Look.** The same pictures with true and with shuffled captions, five seeds. **Predict**: does the training loss of
+# **Look.** First yours, on the 250 pictures; then the same pictures with true and with shuffled captions, five seeds. **Predict**: does the training loss of
 # shuffled captions fall as far? And the loss on unseen pictures with their *true* captions?
 
 # %%
+captions = [emoji.captions[row] for row in few]
+with use(mine(globals())):
+    order = memorization.shuffle_captions(captions, ["train"] * len(captions), seed=0)
+for row in range(3):
+    print(f"{captions[row]!r} gets {captions[order[row]]!r}")
+print("kept their words:", sum(captions[row] == captions[order[row]] for row in range(len(captions))))
+
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True)
 for axis, count in zip(axes, (250, 1000), strict=True):
     for name, words, color, mark in (
@@ -823,9 +830,7 @@ print(arrow * length_of.norm() / arrow.norm())
 with use(mine(globals())):
     loss_seen = bart_loss(by_heart, seen.tokens, MEASURED)
     loss_unseen = bart_loss(by_heart, unseen.tokens, MEASURED)
-    plane = [
-        landscape.filter_normalize(landscape.random_direction(loss_seen.params, 0, k), loss_seen.params) for k in (0, 1)
-    ]
+    plane = landscape.random_plane(loss_seen.params, seed=0)
     steps = landscape.centered_grid(1.0, 5 if QUICK else 9)
     surfaces = {name: landscape.loss_surface(one.value, one.params, plane, steps)
                 for name, one in (("seen", loss_seen), ("unseen", loss_unseen))}  # fmt: skip

@@ -14,7 +14,14 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hold_out_groups, hvp, loss_gap, token_nll, top_eigenvalue
+from minidalle.exercises.generalization import (
+    hold_out_groups,
+    hutchinson_trace,
+    hvp,
+    loss_gap,
+    token_nll,
+    top_eigenvalue,
+)
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -98,5 +105,6 @@ EXERCISES: dict[str, Exercise] = {
         loss_gap.EXERCISE,
         hvp.EXERCISE,
         top_eigenvalue.EXERCISE,
+        hutchinson_trace.EXERCISE,
     )
 }

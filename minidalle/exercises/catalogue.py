@@ -19,6 +19,7 @@ from minidalle.exercises.generalization import (
     hutchinson_trace,
     hvp,
     loss_gap,
+    slq_density,
     token_nll,
     top_eigenvalue,
 )
@@ -106,5 +107,6 @@ EXERCISES: dict[str, Exercise] = {
         hvp.EXERCISE,
         top_eigenvalue.EXERCISE,
         hutchinson_trace.EXERCISE,
+        slq_density.EXERCISE,
     )
 }

@@ -115,6 +115,7 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
     function(again, len(matrix), samples, seed)
     function(other, len(matrix), samples, seed + 1)
     values = torch.stack([z @ matrix.double() @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
+    spread = values.std().item() if len(values) > 1 else 0.0
     diagonal = torch.equal(matrix, matrix.diag().diag())
     return {
         "products": len(first.seen),
@@ -122,7 +123,7 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
         "vectors": _variety(first.seen, again.seen, other.seen),
         "mean": mean if diagonal else "any",
         "mean, less that of these vectors": mean - values.mean().item(),
-        "error, less that of these vectors": error - values.std().item() / len(values) ** 0.5,
+        "error, less that of these vectors": error - spread / len(values) ** 0.5,
     }
 
 

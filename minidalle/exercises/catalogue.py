@@ -15,6 +15,7 @@ from minidalle.exercises.bart import (
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generalization import (
+    barrier,
     filter_normalize,
     hold_out_groups,
     hvp,
@@ -106,5 +107,6 @@ EXERCISES: dict[str, Exercise] = {
         hvp.EXERCISE,
         sam_perturbation.EXERCISE,
         filter_normalize.EXERCISE,
+        barrier.EXERCISE,
     )
 }

@@ -26,7 +26,7 @@ from minidalle.generalization.gap import LossGap, TokenNLL, require_losses, requ
 from minidalle.generalization.hessian import check_loss, check_params, flatten, second_derivatives
 from minidalle.generalization.lanczos import ENDS, apply, default_width, density_grid, lanczos
 from minidalle.generalization.lanczos import random_signs, random_start, slq_nodes
-from minidalle.generalization.landscape import require_alike, row_lengths
+from minidalle.generalization.landscape import interpolate, require_alike, row_lengths
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.training.sam import global_norm
 from minidalle.vqgan.blocks import convolve, normalize

@@ -31,12 +31,15 @@ def cases(seed: int) -> list[Case]:
         w1 = [start + step for start, step in zip(w0, way, strict=True)]
         length = sum(step.square().sum() for step in way)
         tilt = [(step * slope / length).mul(100).round() / 100 for step in way]
+        foot = sum(
+            float((one * start).sum()) for one, start in zip(tilt, w0, strict=True)
+        )  # so that w0 is at the level
         middle = [[start + at * step for start, step in zip(w0, way, strict=True)] for at, _ in hills]
         width = round(0.3 * float(length) ** 0.5, 2)
         heights = [height + drawn(0, 11).item() for _, height in hills]
         return {
             "tilt": tilt,
-            "level": 4 + max(-slope, 0.0) + drawn(0, 11).item(),
+            "level": round(4 + max(-slope, 0.0) + drawn(0, 11).item() - foot, 2),
             "hills": [*map(list, middle)],
             "heights": heights,
             "width": width,

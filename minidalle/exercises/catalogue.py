@@ -16,6 +16,7 @@ from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generalization import (
     copy_test,
+    barrier,
     filter_normalize,
     hold_out_groups,
     hutchinson_trace,
@@ -118,5 +119,6 @@ EXERCISES: dict[str, Exercise] = {
         filter_normalize.EXERCISE,
         reparameterize.EXERCISE,
         copy_test.EXERCISE,
+        barrier.EXERCISE,
     )
 }

@@ -151,6 +151,8 @@ def copies() -> list[Any]:
     rows = {"train": np.array([0, 1]), "iid": np.array([3, 4])}
     distances, found = measuring.nearest_copies(NAMED_PICTURES, rows, drawn, "iid")
     return [found.training_captions, distances["iid"].tolist()]
+
+
 def bent() -> float:
     """The barrier on a way over a hill at 0, past the side of it."""
     weights = [torch.zeros(2)]

@@ -7,7 +7,7 @@ from torch import Tensor
 from minidalle.evaluation.distances import pixel_distances
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.copies import probe_copy_test
-from minidalle.generalization.copying import copy_test, heldout_distances, nearest_distances
+from minidalle.generalization.copying import copy_test, drawn_distances, heldout_distances, nearest_distances
 from minidalle.runtime import generator
 
 Answer = tuple[float, np.ndarray]
@@ -16,7 +16,7 @@ Pictures = np.ndarray
 
 def cases(seed: int) -> list[Case]:
     """Single colors, in which distances can be read and some are equal; small things on white paper, some of the
-    drawings copies; more drawings than held-out pictures, and fewer."""
+    drawings copies; more drawings than held-out pictures, and fewer; many of all."""
     chance = generator(seed, "generalization.copy_test")
 
     def flat(*grays: int) -> Tensor:
@@ -45,6 +45,7 @@ def cases(seed: int) -> list[Case]:
         {"generated": drawn, "train": train, "heldout": unseen},
         {"generated": things(4), "train": things(3), "heldout": things(4)},
         {"generated": torch.cat([train[[4, 1]], things(2)]), "train": train, "heldout": things(6)},
+        {"generated": things(12), "train": things(20), "heldout": things(9)},
     ]
 
 
@@ -99,6 +100,24 @@ def compares_both_means(generated: Pictures, train: Pictures, heldout: Pictures)
     far, nearest = nearest_distances(generated, train)
     null = heldout_distances(heldout, train)
     return float(null.mean() / (null.mean() + far.mean())), nearest.numpy()
+
+
+def says_only_whether_drawings_are_nearer(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
+    """A yes or no hides how often. Return the share of all pairs in which the drawing is nearer."""
+    far, nearest = nearest_distances(generated, train)
+    return float(far.mean() < heldout_distances(heldout, train).mean()), nearest.numpy()
+
+
+def compares_distances_to_all_of_training(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
+    """A copy is near to one training picture, and as far from the others as anything: only the nearest one counts."""
+    far, null = (drawn_distances(pictures, train).flatten() for pictures in (generated, heldout))
+    return _share(far, null), nearest_distances(generated, train)[1].numpy()
+
+
+def looks_held_out_pictures_up_among_themselves(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
+    """A picture that is in the gallery is its own nearest, at distance 0. Look held-out ones up in `train` alone."""
+    far, nearest = nearest_distances(generated, train)
+    return _share(far, nearest_distances(heldout, np.concatenate([train, heldout]))[0]), nearest.numpy()
 
 
 def goes_in_step(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
@@ -195,6 +214,9 @@ EXERCISE = Exercise(
         compares_with_the_nearest_of_the_held_out,
         compares_with_the_farthest_of_the_held_out,
         compares_both_means,
+        says_only_whether_drawings_are_nearer,
+        compares_distances_to_all_of_training,
+        looks_held_out_pictures_up_among_themselves,
         goes_in_step,
         counts_drawings_that_beat_any,
         counts_white_paper,

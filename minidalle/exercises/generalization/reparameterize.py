@@ -19,7 +19,8 @@ PARTS = ("query", "key", "value", "output")
 
 
 def cases(seed: int) -> list[Case]:
-    """One branch of single numbers; with biases; two branches, and a layer that is no attention; factors below 1."""
+    """One branch of single numbers; with biases; two branches, and a layer that is no attention; factors below 1; of
+    some branches only those that are named."""
     chance = generator(seed, "generalization.reparameterize")
 
     def numbers(*shape: int) -> Tensor:
@@ -30,24 +31,29 @@ def cases(seed: int) -> list[Case]:
     def branch(width: int, bias: bool, parts: tuple[str, ...] = PARTS) -> dict[str, Any]:
         return {part: {"weight": numbers(width, width)} | ({"bias": numbers(width)} if bias else {}) for part in parts}
 
+    def case(alpha: float, layers: list[Any] | None = None, **branches: Any) -> Case:
+        return {"branches": branches, "alpha": alpha, "layers": layers}
+
     thinking = ("up", "down")
+    small = round(0.2 + 0.5 * float(torch.rand((), generator=chance)), 1)
     return [
-        {"branches": {"attention": branch(1, bias=False)}, "alpha": 2.0},
-        {"branches": {"attention": branch(1, bias=True)}, "alpha": 3.0},
-        {"branches": {"attention": branch(2, True), "feed_forward": branch(2, True, thinking)}, "alpha": 4.0},
-        {"branches": {"feed_forward": branch(1, False, thinking), "attention": branch(3, False)}, "alpha": 5.0},
-        {
-            "branches": {"attention": branch(2, True), "cross_attention": branch(2, True)},
-            "alpha": round(0.2 + 0.5 * float(torch.rand((), generator=chance)), 1),
-        },
+        case(2.0, attention=branch(1, bias=False)),
+        case(3.0, attention=branch(1, bias=True)),
+        case(4.0, attention=branch(2, True), feed_forward=branch(2, True, thinking)),
+        case(5.0, feed_forward=branch(1, False, thinking), attention=branch(3, False)),
+        case(small, attention=branch(2, True), cross_attention=branch(2, True)),
+        case(3.0, ["cross_attention"], attention=branch(1, True), cross_attention=branch(1, True)),
+        case(small, ["third", "first"], first=branch(2, True), second=branch(2, True), third=branch(3, False)),
     ]
 
 
-def _changed(model: nn.Module, factors: dict[str, float], only: str = "", branches: int | None = None) -> nn.Module:
+def _changed(
+    model: nn.Module, factors: dict[str, float], layers: Layers, only: str = "", branches: int | None = None
+) -> nn.Module:
     """A copy with each part of its attention branches times its factor; `only` a weight or a bias."""
     other = deepcopy(model)
     with torch.no_grad():
-        for branch in list(attention_branches(other).values())[:branches]:
+        for branch in list(attention_branches(other, layers).values())[:branches]:
             for part, factor in factors.items():
                 for name, parameter in branch[part].named_parameters():
                     if name == only or not only:
@@ -57,72 +63,91 @@ def _changed(model: nn.Module, factors: dict[str, float], only: str = "", branch
 
 def forgets_the_biases(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """A bias belongs to its query, and to its key: multiply and divide it with the weight."""
-    return _changed(model, {"query": alpha, "key": 1 / alpha}, only="weight")
+    return _changed(model, {"query": alpha, "key": 1 / alpha}, layers, only="weight")
 
 
 def forgets_the_queries_bias(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """A query is weight times token plus bias. It is α times as large only if the bias is, too."""
-    return _changed(_changed(model, {"query": alpha}, only="weight"), {"key": 1 / alpha})
+    return _changed(_changed(model, {"query": alpha}, layers, only="weight"), {"key": 1 / alpha}, layers)
 
 
 def forgets_the_keys_bias(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Divide the key's bias, too. It moves all products of a query alike, so that no output shows if it is missing."""
-    return _changed(_changed(model, {"query": alpha}), {"key": 1 / alpha}, only="weight")
+    return _changed(_changed(model, {"query": alpha}, layers), {"key": 1 / alpha}, layers, only="weight")
 
 
 def multiplies_the_keys_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Queries times α and keys times α make products α² times as large. Divide the keys."""
-    return _changed(model, {"query": alpha, "key": alpha})
+    return _changed(model, {"query": alpha, "key": alpha}, layers)
 
 
 def takes_one_for_the_other(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """The queries become larger and the keys smaller, not the other way round."""
-    return _changed(model, {"query": 1 / alpha, "key": alpha})
+    return _changed(model, {"query": 1 / alpha, "key": alpha}, layers)
 
 
 def leaves_the_keys(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Products must stay: what the queries are multiplied by, the keys are divided by."""
-    return _changed(model, {"query": alpha})
+    return _changed(model, {"query": alpha}, layers)
 
 
 def leaves_the_queries(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Products must stay: what the keys are divided by, the queries are multiplied by."""
-    return _changed(model, {"key": 1 / alpha})
+    return _changed(model, {"key": 1 / alpha}, layers)
 
 
 def shares_alpha_between_both(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Each gets all of α, not its root: queries times α, keys divided by α."""
-    return _changed(model, {"query": math.sqrt(alpha), "key": 1 / math.sqrt(alpha)})
+    return _changed(model, {"query": math.sqrt(alpha), "key": 1 / math.sqrt(alpha)}, layers)
 
 
 def squares_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """α once: it is the curvature that goes with α², not the weights."""
-    return _changed(model, {"query": alpha**2, "key": alpha**-2})
+    return _changed(model, {"query": alpha**2, "key": alpha**-2}, layers)
 
 
 def divides_the_values_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Values do not meet queries in a product: leave them."""
-    return _changed(model, {"query": alpha, "key": 1 / alpha, "value": 1 / alpha})
+    return _changed(model, {"query": alpha, "key": 1 / alpha, "value": 1 / alpha}, layers)
 
 
 def rescales_values_and_outputs(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Value and output can be rescaled against each other, too, but here it is query and key."""
-    return _changed(model, {"value": alpha, "output": 1 / alpha})
+    return _changed(model, {"value": alpha, "output": 1 / alpha}, layers)
 
 
 def stops_after_the_first_branch(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """All attention branches: go through the values of `attention_branches`, to the last."""
-    return _changed(model, {"query": alpha, "key": 1 / alpha}, branches=1)
+    return _changed(model, {"query": alpha, "key": 1 / alpha}, layers, branches=1)
+
+
+def rescales_values_and_outputs_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """That is a second rescaling, and it would have to leave the output's bias alone. Query and key are enough."""
+    return _changed(model, {"query": alpha, "key": 1 / alpha, "value": alpha, "output": 1 / alpha}, layers)
+
+
+def goes_through_all_branches_always(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """Whoever calls may name some branches only: hand `layers` on to `attention_branches`. None means all."""
+    return _changed(model, {"query": alpha, "key": 1 / alpha}, None)
+
+
+def rescales_layers_that_are_no_attention(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """A feed-forward layer has no queries and no keys. Change what `attention_branches` gives, nothing else."""
+    other = _changed(model, {"query": alpha, "key": 1 / alpha}, layers)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            parameter.mul_({"up": alpha, "down": 1 / alpha}.get(name.split(".")[-2], 1.0))
+    return other
 
 
 def changes_the_model_itself(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """The model that is given is still needed, to compare: change a `deepcopy` of it."""
     with torch.no_grad():
-        for branch in attention_branches(model).values():
+        for branch in attention_branches(model, layers).values():
             for parameter in branch["query"].parameters():
-                parameter *= alpha
+                parameter.mul_(alpha)
             for parameter in branch["key"].parameters():
-                parameter /= alpha
+                parameter.div_(alpha)
     return model
 
 
@@ -130,27 +155,30 @@ def adds_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Modu
     """Multiply and divide: what is added to a query does not cancel with what is taken from a key."""
     other = deepcopy(model)
     with torch.no_grad():
-        for branch in attention_branches(other).values():
+        for branch in attention_branches(other, layers).values():
             for part, sign in (("query", 1), ("key", -1)):
                 for parameter in branch[part].parameters():
-                    parameter += sign * alpha
+                    parameter.add_(sign * alpha)
     return other
 
 
 def by_the_state_dict(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Right: by the weights' names."""
     other, weights = deepcopy(model), model.state_dict()
-    factors = {"query": alpha, "key": 1 / alpha}
-    other.load_state_dict({name: weight * factors.get(name.split(".")[-2], 1.0) for name, weight in weights.items()})
+    for branch in attention_branches(model, layers):
+        for part, factor in {"query": alpha, "key": 1 / alpha}.items():
+            names = [name for name in weights if name.startswith(f"{branch}.{part}.")]
+            weights.update({name: weights[name] * factor for name in names})
+    other.load_state_dict(weights)
     return other
 
 
 def with_new_parameters(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Right: each layer gets new parameters."""
     other = deepcopy(model)
-    for branch in attention_branches(other).values():
+    for branch in attention_branches(other, layers).values():
         for part, factor in (("query", alpha), ("key", 1 / alpha)):
-            layer = branch[part]
+            layer: Any = branch[part]
             layer.weight = nn.Parameter(layer.weight.detach() * factor)
             if layer.bias is not None:
                 layer.bias = nn.Parameter(layer.bias.detach() * factor)
@@ -193,7 +221,10 @@ EXERCISE = Exercise(
         squares_alpha,
         divides_the_values_too,
         rescales_values_and_outputs,
+        rescales_values_and_outputs_too,
         stops_after_the_first_branch,
+        goes_through_all_branches_always,
+        rescales_layers_that_are_no_attention,
         changes_the_model_itself,
         adds_alpha,
     ),
@@ -201,5 +232,5 @@ EXERCISE = Exercise(
     hints=HINTS,
     reaches="curvature_by_scale",
     probe=probe_reparameterize,
-    tolerance=1e-5,
+    tolerance=1e-4,
 )

@@ -178,10 +178,8 @@ def with_new_parameters(model: nn.Module, alpha: float, layers: Layers = None) -
     other = deepcopy(model)
     for branch in attention_branches(other, layers).values():
         for part, factor in (("query", alpha), ("key", 1 / alpha)):
-            layer: Any = branch[part]
-            layer.weight = nn.Parameter(layer.weight.detach() * factor)
-            if layer.bias is not None:
-                layer.bias = nn.Parameter(layer.bias.detach() * factor)
+            for name, parameter in [*branch[part].named_parameters()]:
+                setattr(branch[part], name, nn.Parameter(parameter.detach() * factor))
     return other
 
 

@@ -115,15 +115,6 @@ def divides_by_the_sum_of_absolute_values(
     return _divided(parts, sum(part.abs().sum().item() for part in scaled), rho)
 
 
-def divides_by_the_largest_number(
-    params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False
-) -> list[Tensor]:
-    """With the largest number in place of the norm, ε is longer than ρ. All numbers are part of a length."""
-    parts, _ = _parts(params, gradients, adaptive)
-    scaled = _times(_scales(params, adaptive), gradients)
-    return _divided(parts, max(part.abs().max().item() for part in scaled), rho)
-
-
 def divides_by_the_norm_of_the_weights(
     params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False
 ) -> list[Tensor]:
@@ -255,16 +246,6 @@ def loop_by_loop(params: Tensors, gradients: Tensors, rho: float, adaptive: bool
     return steps
 
 
-def with_foreach(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> list[Tensor]:
-    """Right: PyTorch's own arithmetic of lists."""
-    weights, slopes = [param.detach() for param in params], [*gradients]
-    norm = global_norm(torch._foreach_mul(weights, slopes) if adaptive else slopes)
-    if norm == 0 or norm == math.inf or math.isnan(norm):
-        return [0 * weight for weight in weights]
-    steps = torch._foreach_mul(slopes, rho / norm)
-    return [*(torch._foreach_mul(torch._foreach_mul(steps, weights), weights) if adaptive else steps)]
-
-
 HINTS = (
     "The gradient says which way is up. Give it the length that is wanted, without a change of direction: all tensors "
     "are divided by one and the same number.",
@@ -294,7 +275,6 @@ EXERCISE = Exercise(
         forgets_to_divide,
         divides_by_the_squared_norm,
         divides_by_the_sum_of_absolute_values,
-        divides_by_the_largest_number,
         divides_by_the_norm_of_the_weights,
         divides_by_the_number_of_tensors,
         steps_by_the_sign_alone,
@@ -312,7 +292,7 @@ EXERCISE = Exercise(
         divides_zero_by_zero,
         lets_an_infinite_gradient_pass,
     ),
-    also_right=(as_one_vector, loop_by_loop, with_foreach),
+    also_right=(as_one_vector, loop_by_loop),
     hints=HINTS,
     reaches="sam_sharpness",
     probe=probe_sam_perturbation,

@@ -44,7 +44,6 @@ def cases(seed: int) -> list[Case]:
     def diagonal(*spectrum: float) -> Tensor:
         return torch.tensor(spectrum, dtype=torch.float64).diag()
 
-    ones = torch.ones(5, dtype=torch.float64)
     return [
         case(diagonal(number(-4, -2)), "LA"),
         case(diagonal(number(-9, -7), number(3, 4), number(1, 2)), "LA"),
@@ -52,7 +51,7 @@ def cases(seed: int) -> list[Case]:
         case(turned(number(1, 2), number(-6, -5)) / 10_000_000, "SA"),
         case(turned(number(-9, -7), number(3, 5), 1.0, number(-2, -1)), "LM"),
         case(turned(number(-9, -8), number(-6, -5), number(-4, -3), number(-2, -1)), "LA"),
-        case(turned(number(1, 2), number(5, 6), -1.0, number(-3, -2), 0.5, first=ones), "LA"),
+        case(turned(number(1, 2), number(5, 6), -1.0, number(-3, -2), 0.5, first=torch.ones(5).double()), "LA"),
         case(turned(*[number(6, 7)] * 3, number(2, 3), number(3, 4), number(4, 5)), "SA"),
         case(many(number(-4, -3), number(8, 9)), "LA"),
         case(many(number(-8, -7), number(5, 6)) / 100_000, "SA", tolerance=0.02),

@@ -14,7 +14,7 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hvp
+from minidalle.exercises.generalization import hutchinson_trace, hvp, top_eigenvalue
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -94,5 +94,7 @@ EXERCISES: dict[str, Exercise] = {
         clip_loss.EXERCISE,
         rerank.EXERCISE,
         hvp.EXERCISE,
+        top_eigenvalue.EXERCISE,
+        hutchinson_trace.EXERCISE,
     )
 }

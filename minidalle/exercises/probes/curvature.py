@@ -76,15 +76,18 @@ class Matrix:
     rows: list[list[float]]
     seen: list[Tensor] = field(default_factory=list, compare=False)
 
+    def __post_init__(self) -> None:
+        self.table = torch.tensor(self.rows, dtype=torch.float64)
+
     def __call__(self, v: Tensor) -> Tensor:
         """The matrix times a vector [P], in its precision."""
         if v.shape != (len(self.rows),):
             raise ValueError(f"the product is of a vector [{len(self.rows)}], not of {list(v.shape)}")
         self.seen.append(v.detach().double().clone())
-        return torch.tensor(self.rows, dtype=v.dtype) @ v.detach()
+        return self.table.to(v.dtype) @ v.detach()
 
     def __repr__(self) -> str:
-        return f"v → H v, with H = {_written(torch.tensor(self.rows, dtype=torch.float64))}"
+        return f"v → H v, with H = {_written(self.table)}"
 
 
 def probe_top_eigenvalue(

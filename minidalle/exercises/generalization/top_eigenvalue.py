@@ -1,0 +1,381 @@
+"""Exercise: the eigenvalue at an end of the spectrum, from products alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minidalle.exercises.exercise import Case, Exercise
+from minidalle.exercises.probes.curvature import probe_top_eigenvalue
+from minidalle.generalization.hessian import Product
+from minidalle.generalization.lanczos import Ritz, lanczos, random_start, top_eigenvalue
+from minidalle.runtime import generator
+
+Answer = tuple[float, float]
+
+ENOUGH = 1000  # products, for any method
+
+
+def cases(seed: int) -> list[Case]:
+    """One number; diagonals, both ends; full matrices: the largest magnitude, all below 0, one that ones do not find,
+    the same eigenvalue three times; many eigenvalues, small numbers, few digits, few products and
+    large numbers."""
+    chance = generator(seed, "generalization.top_eigenvalue")
+
+    def number(low: float, high: float) -> float:
+        """With one digit behind the point."""
+        return round(low + (high - low) * float(torch.rand((), generator=chance)), 1)
+
+    def turned(*spectrum: float, first: Tensor | None = None) -> Tensor:
+        """A matrix with these eigenvalues, whose eigenvectors point anywhere, or the first one along this one."""
+        vectors = torch.randn(len(spectrum), len(spectrum), generator=chance, dtype=torch.float64)
+        vectors[:, 0] = vectors[:, 0] if first is None else first
+        basis = torch.linalg.qr(vectors).Q
+        return basis @ torch.tensor(spectrum, dtype=torch.float64).diag() @ basis.T
+
+    def many(low: float, high: float) -> Tensor:
+        """Twelve eigenvalues, about as far apart as they can be; the ends stand out a little."""
+        inner = torch.linspace(0.08, 0.9, 10) + 0.03 * torch.rand(10, generator=chance)
+        return turned(low, *(low + (high - low) * inner.double()).tolist(), high)
+
+    def case(matrix: Tensor, which: str, tolerance: float = 1e-6, most: int = ENOUGH) -> Case:
+        start = int(torch.randint(1000, (), generator=chance))
+        return {"matrix": (matrix + matrix.T) / 2, "which": which, "seed": start, "tolerance": tolerance, "most": most}
+
+    def telling(mistake: Callable[..., Answer], scale: float, which: str, **settings: Any) -> Case:
+        """The first of such cases on which a mistake shows."""
+        while True:
+            one: dict[str, Any] = {**case(many(number(-8, -7), number(5, 6)) * scale, which, **settings)}
+            if probe_top_eigenvalue(mistake, **one) != probe_top_eigenvalue(_right, **one):
+                return one
+
+    def diagonal(*spectrum: float) -> Tensor:
+        return torch.tensor(spectrum, dtype=torch.float64).diag()
+
+    ones = torch.ones(5, dtype=torch.float64)
+    return [
+        case(diagonal(number(-4, -2)), "LA"),
+        case(diagonal(number(-9, -7), number(3, 4), number(1, 2)), "LA"),
+        case(diagonal(number(2, 3), number(6, 7), number(-2, -1)), "SA"),
+        case(turned(number(-9, -7), number(3, 5), 1.0, number(-2, -1)), "LM"),
+        case(turned(number(-9, -8), number(-6, -5), number(-4, -3), number(-2, -1)), "LA"),
+        case(turned(number(1, 2), number(5, 6), -1.0, number(-3, -2), 0.5, first=ones), "LA"),
+        case(turned(*[number(6, 7)] * 3, number(2, 3), number(3, 4), number(4, 5)), "SA"),
+        case(many(number(-4, -3), number(8, 9)), "LA"),
+        case(many(number(-8, -7), number(5, 6)) / 1000, "SA", tolerance=0.02),
+        telling(stops_when_the_value_stands_still, 1, "LM", tolerance=1e-3),
+        telling(returns_the_relative_error, 100, "SA", most=3),
+    ]
+
+
+def _end(values: Tensor, which: str) -> int:
+    """Which of the values, ascending."""
+    low, high = values[0].item(), values[-1].item()
+    return 0 if which == "SA" or (which == "LM" and abs(low) > abs(high)) else -1
+
+
+def _search(
+    product: Product, start: Tensor, which: str, most: int, enough: Callable[[float, float], bool]
+) -> tuple[float, float]:
+    """What is right, if the start and the end of the search are: `enough` is asked of value and error."""
+    value = error = 0.0
+    for ritz in lanczos(product, start, most):
+        end = _end(ritz.values, which)
+        value, error = ritz.values[end].item(), ritz.errors[end].item()
+        if enough(value, error):
+            break
+    return value, error
+
+
+def _right(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
+    return _search(product, random_start(dim, seed), which, most, lambda value, error: error <= tolerance * abs(value))
+
+
+def always_takes_the_largest(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """What "SA" asks for is the smallest eigenvalue, the first Ritz value; what "LM" asks for can be that, too."""
+    return _right(product, dim, "LA", seed, tolerance, most)
+
+
+def always_takes_the_largest_magnitude(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """−10 is larger than 3 in magnitude, but smaller as a number, and "LA" asks for the largest number."""
+    return _right(product, dim, "LM", seed, tolerance, most)
+
+
+def takes_the_largest_for_lm(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """What "LM" asks for is the largest magnitude: the smallest number, if that is further from 0 than the largest."""
+    return _right(product, dim, "LA" if which == "LM" else which, seed, tolerance, most)
+
+
+def takes_the_other_end(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """Ritz values are in ascending order: the largest is the last one, [-1], the smallest the first, [0]."""
+    start, value, error = random_start(dim, seed), 0.0, 0.0
+    for ritz in lanczos(product, start, most):
+        end = -1 - _end(ritz.values, which)
+        value, error = ritz.values[end].item(), ritz.errors[end].item()
+        if error <= tolerance * abs(value):
+            break
+    return value, error
+
+
+def drops_the_sign(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """An eigenvalue below 0 stays below 0, also where "LM" chooses by magnitude: the loss goes down that way."""
+    value, error = _right(product, dim, which, seed, tolerance, most)
+    return abs(value), error
+
+
+def forgets_to_turn_the_sign_back(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """The smallest eigenvalue is minus the largest of −H: after you turn the matrix around, turn the result back."""
+    if which == "SA":
+        return _right(lambda v: -product(v), dim, "LA", seed, tolerance, most)
+    return _right(product, dim, which, seed, tolerance, most)
+
+
+def returns_the_length_of_the_product(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """‖Hv‖ has no sign, and v turns to the largest magnitude, whatever is asked for. Ritz values have both ends."""
+    value, error = _right(product, dim, "LM", seed, tolerance, most)
+    return abs(value), error
+
+
+def forgets_to_make_v_as_long_as_1(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """Each product makes v longer or shorter, until it is infinite or nothing: divide it by its length each time."""
+    v = random_start(dim, seed)
+    for _ in range(min(most, 400) - 1):
+        v = product(v)
+    return (v @ product(v)).item(), 0.0
+
+
+def stops_after_the_first_product(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """One product gives v·Hv, a mean of all eigenvalues. Go on until the error is small enough."""
+    return _search(product, random_start(dim, seed), which, 1, lambda value, error: True)
+
+
+def stops_when_the_value_stands_still(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """A value may stand still long before it is right. What counts is its error, `ritz.errors`."""
+    before = [float("inf")]
+
+    def stands(value: float, error: float) -> bool:
+        before.append(value)
+        return abs(before[-1] - before[-2]) <= tolerance * abs(value)
+
+    return _search(product, random_start(dim, seed), which, most, stands)
+
+
+def takes_the_smallest_magnitude(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """The eigenvalue nearest to 0 is in the middle of the spectrum, not at its end."""
+    ritz = list(lanczos(product, random_start(dim, seed), most))[-1]
+    nearest = int(ritz.values.abs().argmin())
+    return ritz.values[nearest].item(), ritz.errors[nearest].item()
+
+
+def returns_the_square(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """H applied twice has squares for eigenvalues, whose signs are gone: one product in each step."""
+    return _right(lambda v: product(product(v)), dim, which, seed, tolerance, max(most // 2, 1))
+
+
+def claims_to_be_exact(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """If it ends before the value is exact, the bound has to say so: return the error that belongs to the value."""
+    return _right(product, dim, which, seed, tolerance, most)[0], 0.0
+
+
+def goes_on_for_too_long(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """`most` is how many products there may be. On a real model each takes seconds: hand it on to `lanczos`."""
+    return _right(product, dim, which, seed, tolerance, dim)
+
+
+def has_a_tolerance_of_its_own(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """The argument `tolerance` says how small the error has to be; 0.01 is what it is if nobody says otherwise."""
+    return _right(product, dim, which, seed, 0.01, most)
+
+
+def takes_the_tolerance_for_absolute(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """`tolerance` is relative: the error may be that share of |value|. Else every small number looks right."""
+    return _search(product, random_start(dim, seed), which, most, lambda value, error: error <= tolerance)
+
+
+def returns_the_relative_error(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """The bound says how far off the value may be, in the value's units. The ratio only tells when to stop."""
+    value, error = _right(product, dim, which, seed, tolerance, most)
+    return value, error / abs(value)
+
+
+def starts_with_ones(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """What the start has nothing of is never found, and ones can be such a start: take `random_start(dim, seed)`."""
+    start = torch.ones(dim, dtype=torch.float64)
+    return _search(product, start, which, most, lambda value, error: error <= tolerance * abs(value))
+
+
+def starts_along_the_first_axis(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """With a diagonal matrix the first axis never leaves itself: start in a random direction, which has all others."""
+    start = torch.eye(dim, dtype=torch.float64)[0]
+    return _search(product, start, which, most, lambda value, error: error <= tolerance * abs(value))
+
+
+def returns_tensors(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> tuple[Tensor, Tensor]:
+    """Value and bound are plain numbers: `.item()` takes them out of their tensors."""
+    value, error = _right(product, dim, which, seed, tolerance, most)
+    return torch.tensor(value, dtype=torch.float64), torch.tensor(error, dtype=torch.float64)
+
+
+def with_all_steps(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """Right: each step's best value and its error; the first pair that is good enough, or the last one."""
+
+    def chosen(ritz: Ritz) -> Answer:
+        pairs = list(zip(ritz.values.tolist(), ritz.errors.tolist(), strict=True))
+        keys: dict[str, Callable[[Answer], float]] = {
+            "LA": lambda pair: pair[0],
+            "SA": lambda pair: -pair[0],
+            "LM": lambda pair: abs(pair[0]),
+        }
+        return max(pairs, key=keys[which])
+
+    pair = (0.0, 0.0)
+    for pair in map(chosen, lanczos(product, random_start(dim, seed), most)):
+        if pair[1] <= tolerance * abs(pair[0]):
+            return pair
+    return pair
+
+
+def with_a_basis_of_its_own(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """Right: an orthonormal basis that grows by the newest product, the matrix as it is seen in it, and ‖Hx − λx‖."""
+    v = random_start(dim, seed)
+    basis, products = torch.zeros(dim, 0, dtype=torch.float64), torch.zeros(dim, 0, dtype=torch.float64)
+    value = error = 0.0
+    for _ in range(min(most, dim)):
+        basis = torch.cat([basis, (v / v.norm()).unsqueeze(1)], dim=1)
+        products = torch.cat([products, product(basis[:, -1]).double().unsqueeze(1)], dim=1)
+        values, vectors = torch.linalg.eigh(basis.T @ products)
+        end = _end(values, which)
+        value, error = (
+            values[end].item(),
+            (products @ vectors[:, end] - values[end] * (basis @ vectors[:, end])).norm().item(),
+        )
+        v = products[:, -1]
+        for _ in range(2):
+            v = v - basis @ (basis.T @ v)
+        if error <= tolerance * abs(value) or v.norm() < 1e-12 * products.abs().max():
+            break
+    return value, error
+
+
+def by_power_iteration(
+    product: Product, dim: int, which: str = "LA", seed: int = 0, tolerance: float = 0.01, most: int = 100
+) -> Answer:
+    """Right, but slow: power iteration, first for the largest magnitude, then on a matrix that is shifted by it."""
+
+    def climb(shift: float, products: int) -> tuple[float, float, int]:
+        v, value, error, used = random_start(dim, seed), 0.0, 0.0, 0
+        while used < products:
+            v = v / v.norm()
+            moved = product(v).double()
+            value = (v @ moved).item()
+            error, used = (moved - value * v).norm().item(), used + 1
+            if error <= tolerance * abs(value):
+                break
+            v = moved + shift * v
+        return value, error, used
+
+    largest, error, used = climb(0.0, most)
+    wanted = {"LA": largest > 0, "SA": largest < 0, "LM": True}[which]
+    if wanted or used == most or dim == 1:
+        return largest, error
+    return climb(-largest, most - used)[:2]
+
+
+HINTS = (
+    "`lanczos` does the work. After each product look at the end of its Ritz values that is asked for, and at the "
+    "error that belongs to it: is that small enough?",
+    "Ritz values ascend: the smallest is `ritz.values[0]`, the largest `ritz.values[-1]`, and the largest magnitude is "
+    "one of these two. Stop when ritz.errors[end] ≤ tolerance · |ritz.values[end]|.",
+    """\
+def top_eigenvalue(product, dim, which="LA", seed=0, tolerance=0.01, most=100):
+    for ritz in lanczos(product, random_start(dim, seed), most):
+        low, high = ritz.values[0].item(), ritz.values[-1].item()
+        end = ...  # 0 or -1
+        value, error = ritz.values[end].item(), ritz.errors[end].item()
+        if ...:
+            break
+    return value, error
+""",
+)
+
+EXERCISE = Exercise(
+    id="generalization.top_eigenvalue",
+    points=2,
+    minutes=10,
+    stars=2,
+    reference=top_eigenvalue,
+    cases=cases,
+    wrong=(
+        always_takes_the_largest,
+        always_takes_the_largest_magnitude,
+        takes_the_largest_for_lm,
+        takes_the_other_end,
+        drops_the_sign,
+        forgets_to_turn_the_sign_back,
+        returns_the_length_of_the_product,
+        forgets_to_make_v_as_long_as_1,
+        stops_after_the_first_product,
+        stops_when_the_value_stands_still,
+        takes_the_smallest_magnitude,
+        returns_the_square,
+        claims_to_be_exact,
+        goes_on_for_too_long,
+        has_a_tolerance_of_its_own,
+        takes_the_tolerance_for_absolute,
+        returns_the_relative_error,
+        starts_with_ones,
+        starts_along_the_first_axis,
+        returns_tensors,
+    ),
+    also_right=(with_all_steps, with_a_basis_of_its_own, by_power_iteration),
+    hints=HINTS,
+    reaches="measure",
+    forbid=("scipy.sparse.linalg.eigsh", "scipy.sparse.linalg.lobpcg", "torch.lobpcg"),
+    probe=probe_top_eigenvalue,
+    tolerance=1e-3,
+)

@@ -36,7 +36,7 @@ def cases(seed: int) -> list[Case]:
         return {"matrix": matrix, "samples": samples, "seed": start}
 
     return [
-        case(diagonal(2), 2),
+        case(diagonal(2), 3),
         case(full(2, 3), 3),
         case(diagonal(8), 12),
         case(full(8, 20), 3),

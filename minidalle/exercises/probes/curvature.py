@@ -122,8 +122,13 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
         "vectors": _variety(first.seen, again.seen, other.seen),
         "mean": mean if diagonal else "any",
         "mean, less that of these vectors": mean - values.mean().item(),
-        "error, less that of these vectors": error - values.std().item() / len(values) ** 0.5,
+        "error, less that of these vectors": error - _standard_error(values),
     }
+
+
+def _standard_error(values: Tensor) -> float:
+    """Of the mean; 0 where a single value says nothing."""
+    return values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def _entries(vectors: Sequence[Tensor]) -> str:
@@ -142,7 +147,7 @@ def _variety(first: list[Tensor], again: list[Tensor], other: list[Tensor]) -> s
     if sum(map(len, first)) < 50:
         return "too few to tell"
     if len(distinct) == 1:
-        return "always the same one"
+        return "always the same one" if all(map(torch.equal, first, first[1:])) else "one, and the same turned around"
     if len(first) != len(again) or not all(map(torch.equal, first, again)):
         return "others each time, with the same seed"
     same = len(first) == len(other) and all(map(torch.equal, first, other))

@@ -14,7 +14,7 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hutchinson_trace, hvp, top_eigenvalue
+from minidalle.exercises.generalization import hutchinson_trace, hvp, slq_density, top_eigenvalue
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -96,5 +96,6 @@ EXERCISES: dict[str, Exercise] = {
         hvp.EXERCISE,
         top_eigenvalue.EXERCISE,
         hutchinson_trace.EXERCISE,
+        slq_density.EXERCISE,
     )
 }

@@ -111,6 +111,7 @@ def _train(bart: Bart, tokens: Any, measured: np.ndarray, arm: Arm, seed: int) -
     base = torch.optim.AdamW(bart.parameters(), arm.learning_rate, betas=(0.9, 0.98), weight_decay=arm.weight_decay)
     optimizer = SAM(base, arm.rho) if arm.rho else base
     average = Average(bart, arm.average)
+    average.model.requires_grad_(True)  # its curvature is measured, too
     for step in range(1, MOST_STEPS + 1):
         chance = numpy_generator(seed, "batch", step)
         rows = torch.from_numpy(chance.integers(len(tokens.image), size=arm.batch_size))

@@ -133,13 +133,13 @@ def make_splits(rows: Sequence[Row], kind: str, seed: int = 0, share: float = 0.
 def hold_out_groups(groups: Sequence[str], share: float, seed: int) -> list[bool]:
     """Draw a share of the groups by lot, and hold out all rows of those.
 
-    ["dog", "cat", "dog", "fox"], 1/3, 0 → a third of three groups is one: perhaps the dog, with both its rows,
-    [True, False, True, False]. A group's lot is `draw_lot(seed, group)`; the smallest lots are held out. So neither the
-    order of the rows nor how many a group has changes which groups are drawn.
+    ["dog", "cat", "dog", "fox"], 1/3, 0 → [True, False, True, False]: one of the three groups, with both
+    its rows. A group's lot is `draw_lot(seed, group)`, and lots can be compared: the smallest are held
+    out. So neither the order of the rows nor how many a group has changes which groups are drawn.
 
     Args:
         groups: the group of each of R rows, such as its role.
-        share: of the groups, between 0 and 1; the number of groups that are drawn is rounded.
+        share: of the different groups, from 0 to 1; how many are drawn is rounded to the nearest number.
         seed: another seed draws other groups.
 
     Returns:

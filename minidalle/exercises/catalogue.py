@@ -14,7 +14,20 @@ from minidalle.exercises.bart import (
 )
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
-from minidalle.exercises.generalization import hutchinson_trace, hvp, slq_density, top_eigenvalue
+from minidalle.exercises.generalization import (
+    copy_test,
+    filter_normalize,
+    hold_out_groups,
+    hutchinson_trace,
+    hvp,
+    loss_gap,
+    reparameterize,
+    sam_perturbation,
+    shuffle_captions,
+    slq_density,
+    token_nll,
+    top_eigenvalue,
+)
 from minidalle.exercises.generation import (
     apply_temperature,
     clip_loss,
@@ -93,9 +106,17 @@ EXERCISES: dict[str, Exercise] = {
         generate_tokens.EXERCISE,
         clip_loss.EXERCISE,
         rerank.EXERCISE,
+        hold_out_groups.EXERCISE,
+        token_nll.EXERCISE,
+        loss_gap.EXERCISE,
+        shuffle_captions.EXERCISE,
         hvp.EXERCISE,
         top_eigenvalue.EXERCISE,
         hutchinson_trace.EXERCISE,
         slq_density.EXERCISE,
+        sam_perturbation.EXERCISE,
+        filter_normalize.EXERCISE,
+        reparameterize.EXERCISE,
+        copy_test.EXERCISE,
     )
 }

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from minidalle.generalization.hessian import hvp as hvp
     from minidalle.generalization.hessian import rescaled as rescaled
     from minidalle.generalization.lanczos import hutchinson_trace as hutchinson_trace
-    from minidalle.generalization.lanczos import lanczos as lanczos
     from minidalle.generalization.lanczos import slq_density as slq_density
     from minidalle.generalization.lanczos import top_eigenvalue as top_eigenvalue
     from minidalle.generalization.landscape import barrier as barrier
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from minidalle.generalization.landscape import interpolate as interpolate
     from minidalle.generalization.landscape import loss_surface as loss_surface
     from minidalle.generalization.landscape import random_direction as random_direction
+    from minidalle.generalization.landscape import random_plane as random_plane
     from minidalle.generalization.mean_loss import MeanLoss as MeanLoss
     from minidalle.generalization.mean_loss import bart_loss as bart_loss
     from minidalle.generalization.measuring import measure as measure
@@ -51,13 +51,13 @@ __getattr__, __dir__, __all__ = lazy(
         "hutchinson_trace": "lanczos",
         "hvp": "hessian",
         "interpolate": "landscape",
-        "lanczos": "lanczos",
         "loss_gap": "gap",
         "loss_surface": "landscape",
         "MeanLoss": "mean_loss",
         "measure": "measuring",
         "nearest_distances": "copying",
         "random_direction": "landscape",
+        "random_plane": "landscape",
         "reparameterize": "rescaling",
         "reparameterize_layers": "rescaling",
         "rescaled": "hessian",

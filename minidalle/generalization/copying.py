@@ -27,11 +27,12 @@ WHITE = 240  # a pixel is background if none of its colors is darker: what a VQG
 
 
 def copy_test(generated: np.ndarray, train: np.ndarray, heldout: np.ndarray) -> tuple[float, np.ndarray]:
-    """How often a drawn picture is nearer to the training pictures than a held-out one is: ½ if none is copied.
+    """How often a drawn picture is nearer to the training pictures than a held-out one: ½ if by chance.
 
-    `nearest_distances(pictures, train)` has each picture's distance to the training picture nearest to it,
-    [B], and which one that is, [B]. Distances 0, 2 of drawn pictures and 1, 2 of held-out ones: of the four
-    pairs 0 < 1, 0 < 2 and not 2 < 1; 2 = 2 counts half → 2.5 / 4 = 0.625.
+    `nearest_distances(pictures, train)` has each picture's distance to the training picture nearest to
+    it, [B], and which one that is, [B]; `heldout_distances(heldout, train)` has the distances alone.
+    Distances 0, 2 of drawn pictures and 1, 2 of held-out ones: of the four pairs 0 < 1, 0 < 2 and not
+    2 < 1; 2 = 2 counts half → 2.5 / 4 = 0.625.
 
     Args:
         generated: uint8 [G, S, S, 3].
@@ -44,11 +45,13 @@ def copy_test(generated: np.ndarray, train: np.ndarray, heldout: np.ndarray) -> 
         models", section 3, without its cells.
 
     Raises:
-        InvalidValue: pictures of other kinds or sizes, none of them, or a held-out picture that is in `train`.
+        InvalidValue: pictures of other kinds or sizes, none of them, or a held-out picture that is in
+            `train`.
     """
     far, nearest = nearest_distances(generated, train)
     null = heldout_distances(heldout, train)
-    return float(nearer(far, null).mean()), nearest.numpy()
+    wins = (far[:, None] < null).double() + (far[:, None] == null).double() / 2
+    return float(wins.mean()), nearest.numpy()
 
 
 def copy_interval(

@@ -1,5 +1,6 @@
 """The generalization gap: how much more surprised a model is by pictures that it has not seen."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,9 +15,10 @@ from minidalle.data.tokens import TokenizedPictures, tokenize
 from minidalle.errors import require
 from minidalle.evaluation.siblings import concepts
 from minidalle.pipeline import TextToImage
-from minidalle.training.bart import row_nats
+from minidalle.training.bart import row_logits
 
 SURE = 1.96  # standard errors to each side of a 95 % interval
+BATCH = 128  # pictures at a time, at most
 
 
 class TokenNLL(NamedTuple):
@@ -30,21 +32,24 @@ class TokenNLL(NamedTuple):
 def token_nll(logits: Tensor, targets: Tensor, mask: Tensor) -> TokenNLL:
     """How surprised a model is by the tokens that count, and how sure that figure is.
 
-    Two images, of one and two tokens that count, with 3.0 and 1.0, 2.0 nats: the mean is 6.0 / 3 = 2.0, per image
-    3.0 and 1.5. The tokens of one image are alike, so an image is one fact, not N: with sᵢ nats and nᵢ tokens of
-    image i, the standard error of m = Σ sᵢ / Σ nᵢ is √(B / (B − 1) · Σ (sᵢ − m nᵢ)²) / Σ nᵢ.
+    Two images, of which one and two tokens count, with 3.0 and 1.0, 2.0 nats → mean 6.0 / 3 = 2.0, se
+    0.667, per_image [3.0, 1.5]. A token's nats are −log of the probability that softmax gives it, and
+    every token weighs the same. But the tokens of one image are alike, so an image is one fact, not N:
+    with sᵢ nats in nᵢ tokens of image i, m = Σ sᵢ / Σ nᵢ has the standard error
+    √(B / (B − 1) · Σ (sᵢ − m nᵢ)²) / Σ nᵢ.
+    Source: Cochran 1977, "Sampling Techniques", section 2.11 (the error of a ratio).
 
     Args:
-        logits: [B, N, V].
-        targets: long [B, N].
-        mask: bool [B, N], True = counts.
+        logits: float [B, N, V]; less than float32 is raised to float32 before anything is computed.
+        targets: long [B, N], the real tokens.
+        mask: bool [B, N], True = counts. At least two images, and a token that counts in each.
 
     Returns:
-        mean and se, scalars, and per_image, [B]; in float32 at least. Source: Cochran 1977, "Sampling Techniques",
-        section 2.11 (the error of a ratio).
+        Three tensors, as a TokenNLL or any tuple: the mean and its standard error, float [], and the mean
+        of each image's own tokens, float [B].
 
     Raises:
-        InvalidValue: fewer than two images, an image of which nothing counts, or logits that are not numbers.
+        InvalidValue: fewer than two images, one of which nothing counts, or logits that are not finite.
     """
     require_tokens(logits, targets, mask)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -77,20 +82,23 @@ class LossGap(NamedTuple):
 def loss_gap(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> LossGap:
     """How much higher the loss of unseen examples is, and how sure that is if examples come in groups.
 
-    Losses 1.0, 2.0 of seen and 4.0, 6.0 of unseen examples: the gap is 5.0 − 1.5 = 3.5. Four styles of one emoji are
-    not four facts, and a role can be on both sides. So whole groups are what varies: each group g has
-    u(g) = Σ (unseen losses in g − their mean) / C − Σ (seen losses in g − their mean) / B, and with G groups
-    se = √(G / (G − 1) · Σ u(g)²). With a group for each example it is the error for independent ones.
+    seen [1.0, 2.0] of groups [7, 8], unseen [4.0, 6.0] of groups [8, 9] → gap 5.0 − 1.5 = 3.5, se 1.146.
+    Four styles of one emoji are not four facts, and a role can be on both sides. So whole groups are what
+    varies: u(g) = Σ (unseen losses in g − mean(unseen)) / C − Σ (seen losses in g − mean(seen)) / B, with
+    mean(…) that of a whole side; here 0.25, −0.75 and 0.5. With G different groups on both sides
+    together, se = √(G / (G − 1) · Σ u(g)²). With a group for each example it is the error for independent
+    ones. Source: Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models" (the
+    robust variance).
 
     Args:
         seen: float [B], a loss for each example that was trained on.
-        unseen: float [C].
+        unseen: float [C], a loss for each that was not.
         seen_groups: long [B], the group of each.
         unseen_groups: long [C]; a number means the same group on both sides.
 
     Returns:
-        gap and se, scalars. The gap is negative where unseen examples are easier. Source: Liang and Zeger 1986,
-        "Longitudinal data analysis using generalized linear models" (the robust variance).
+        Two tensors, as a LossGap or any tuple: the gap, float [], negative where unseen examples are
+        easier, and its standard error, float [].
 
     Raises:
         InvalidValue: a side is empty, there is one group only, or a loss is not a number.
@@ -227,18 +235,24 @@ def gap_between(train: Surprise, heldout: Surprise) -> Gap:
     )
 
 
+@torch.no_grad()
 def token_nats(model: Bart, tokens: TokenizedPictures) -> Tensor:
     """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; the model's mode is left as found."""
-    training = model.training
+    training, count = model.training, len(tokens.image)
+    rows = np.arange(max(count, 2)) % count  # where there is one picture only, it stands there twice
+    nats = []
     try:
-        nats = row_nats(model.eval(), tokens, np.arange(len(tokens.image)))
+        for part in np.array_split(rows, math.ceil(len(rows) / BATCH)):  # of like size, none alone
+            for logits, image in row_logits(model.eval(), tokens, part):
+                _, _, per_image = token_nll(logits, image, torch.ones_like(image, dtype=torch.bool))
+                nats.append(per_image.cpu())
     finally:
         model.train(training)
-    return nats.double() / tokens.image.shape[1]
+    return torch.cat(nats)[:count].double()
 
 
 def _difference(seen: Tensor, unseen: Tensor, seen_roles: Tensor, unseen_roles: Tensor) -> Difference:
     images = torch.arange(len(seen) + len(unseen))
-    by_image = loss_gap(seen, unseen, images[: len(seen)], images[len(seen) :])
-    by_role = loss_gap(seen, unseen, seen_roles, unseen_roles)
-    return Difference(by_role.gap.item(), by_image.se.item(), by_role.se.item())
+    gap, image_se = loss_gap(seen, unseen, images[: len(seen)], images[len(seen) :])
+    _, role_se = loss_gap(seen, unseen, seen_roles, unseen_roles)
+    return Difference(gap.item(), image_se.item(), role_se.item())

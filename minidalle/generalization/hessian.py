@@ -20,12 +20,13 @@ Product = Callable[[Tensor], Tensor]
 def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> Tensor:
     """The Hessian of a loss times a vector: Hv = ∇(∇L · v), two gradients instead of P.
 
-    The slope along v is a number like any other, so it has a gradient. For the loss a² + 3ab of two weights
-    (H = [[2, 3], [3, 0]]) and v = [1, 0] → [2, 3]. `check_params` refuses what would be silently wrong,
-    `flatten` makes one vector of the parameters' gradients, and `second_derivatives` is a context in which
-    attention has them. A parameter that the loss does not use has a row and a column of zeros, and the Hessian
-    of a linear loss is 0, though its slope along v has no graph to take a gradient of. Dropout would make
-    every product another matrix's: the model should be in eval mode.
+    The slope along v is a number like any other, so it has a gradient. For the loss a² + 3ab of two
+    weights (H = [[2, 3], [3, 0]]) and v = [1, 0] → [2, 3]. `check_params(params, v)` and
+    `check_loss(loss)` refuse what would be silently wrong, `flatten` makes one vector of the parameters'
+    gradients, and `second_derivatives(params)` is a context in which attention has them. A parameter that
+    the loss does not use has a row and a column of zeros, and the Hessian of a linear loss is 0, though
+    its slope along v has no graph to take a gradient of. Dropout would make every product another
+    matrix's: the model should be in eval mode.
 
     Args:
         loss_fn: gives the loss, a scalar, of the same data each time. It is called once.
@@ -36,7 +37,8 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
         [P], of v's precision. `.grad` and the random streams stay as they were. Source: Pearlmutter 1994.
 
     Raises:
-        InvalidValue: bfloat16 or tied parameters, another number of them, a loss that is no finite scalar.
+        InvalidValue: bfloat16 or tied parameters, a vector of another size, a loss that is no finite
+            scalar.
     """
     check_params(params, v)
     with second_derivatives(params):

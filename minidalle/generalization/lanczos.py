@@ -71,10 +71,10 @@ def top_eigenvalue(
 ) -> tuple[float, float]:
     """An eigenvalue at the end of the spectrum, and how far off it may be.
 
-    For the matrix with −10, 3 and 1 on its diagonal: "LA" (largest) → 3, "SA" (smallest) → −10, "LM" (largest
-    magnitude) → −10. `lanczos(product, start, most)` gives, after each product, Ritz values, ascending, and
-    their errors; it goes on until the error is at most `tolerance` times the value. The start is a random
-    direction, `random_start(dim, seed)`, so that none is left out.
+    For the matrix with −10, 3 and 1 on its diagonal: "LA" (largest) → 3, "SA" (smallest) → −10, "LM"
+    (largest magnitude) → −10. `lanczos(product, start, most)` gives, after each product, Ritz values,
+    ascending, and their errors; it goes on until the error is at most `tolerance` times the value. The
+    start is a random direction, `random_start(dim, seed)`, so that no eigenvector is left out.
 
     Args:
         product: v [P] → Hv [P].
@@ -98,10 +98,11 @@ def top_eigenvalue(
 
 
 def hutchinson_trace(product: Product, dim: int, samples: int, seed: int = 0) -> tuple[float, float]:
-    """The trace of a matrix, the sum of its eigenvalues: the mean of z·Hz over random signs z, and its error.
+    """The trace of a matrix, the sum of its eigenvalues: the mean of z · Hz over random signs z.
 
     On average zᵢzⱼ is 1 for i = j and 0 otherwise, so only the diagonal is left. For a diagonal matrix
-    every z gives the same: 3 and 4 on it → (7, 0). `random_signs(dim, seed, k)` is sample k.
+    every z gives the same: 3 and 4 on it → (7, 0). Sample k is `random_signs(dim, seed, k)`, and
+    `apply(product, z)` is Hz in float64.
 
     Args:
         product: v [P] → Hv [P].
@@ -141,12 +142,13 @@ def slq_nodes(product: Product, dim: int, steps: int, probes: int, seed: int = 0
 def slq_density(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """How the eigenvalues of a matrix are spread: stochastic Lanczos quadrature, drawn as a smooth curve.
+    """How the eigenvalues of a matrix are spread, as a smooth curve: stochastic Lanczos quadrature.
 
-    `slq_nodes(product, dim, steps, probes, seed)` are points with weights that stand for the spectrum. Each
-    becomes a Gaussian, exp(−(x − value)² / 2 width²) / (width √2π), times its weight; the density is their
-    sum. `density_grid(values, width)` says where it is drawn: from 6 widths below the smallest value to 6
-    above the largest, 4 points to a width, so that `torch.trapezoid(density, grid)` → 1.
+    `slq_nodes(product, dim, steps, probes, seed)` are values with weights that stand for the spectrum.
+    Each becomes a Gaussian, exp(−(x − value)² / 2 width²) / (width √2π), times its weight; the density is
+    their sum. `default_width(values)` is a width where none is given, and `density_grid(values, width)`
+    says where to draw: one value 2 and width 0.5 → 49 points from −1 to 5. The area below the curve,
+    `torch.trapezoid(density, grid)`, is 1.
 
     Args:
         product: v [P] → Hv [P].

@@ -4,7 +4,8 @@ Weights and directions are lists of tensors in the order of the model's paramete
 of the weights; `loss_at` makes it of a loss that looks at a model, and leaves the model as it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 
 import torch
@@ -14,8 +15,8 @@ from minidalle.errors import require
 from minidalle.runtime import generator
 
 Tensors = Sequence[Tensor]
-Loss = Callable[[], Tensor]
-"""A loss that looks at a model's own parameters, as `hvp` takes it."""
+Loss = Callable[[], Tensor | float]
+"""A loss that looks at a model's own parameters: a closure as `hvp` takes it, or one that gives a number."""
 
 
 def random_direction(params: Tensors, seed: int = 0, number: int = 0) -> list[Tensor]:
@@ -42,9 +43,9 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
 
     A row is what one output reads, `w[i]`: all of its numbers count, of whatever shape. Tensors with one
     dimension or none (biases, norms) are not moved at all: [[[0.0, 2.0], [1.0, 0.0]], [5.0]],
-    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. A unit
-    of the plot is then as large as the weights: layers that are scaled up look the same, but rows that are
-    scaled each by its own number do not.
+    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. A
+    unit of the plot is then as large as the weights: layers that are scaled up look the same, but rows
+    that are scaled each by its own number do not.
 
     Args:
         direction: tensors of the parameters' shapes.
@@ -57,7 +58,7 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
     Raises:
         InvalidValue: the shapes differ, a number is not finite, or there are no parameters.
     """
-    _require_alike("direction", direction, params)
+    require_alike("direction", direction, params)
     normalized = []
     for step, weights in zip(direction, params, strict=True):
         if weights.dim() < 2:
@@ -67,6 +68,27 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
             scale = torch.where(length > 0, row_lengths(weights) / length, 0.0)
             normalized.append(step * scale)
     return normalized
+
+
+def random_plane(params: Tensors, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
+    """Two random directions for a `loss_surface`, each row as long as the weights that it moves.
+
+    They are not made orthogonal: in as many dimensions as a model has weights, two random directions nearly are.
+
+    Args:
+        params: the weights, float32 or float64.
+        seed: of both.
+
+    Returns:
+        Two lists of tensors of the parameters' shapes, without a graph, see `filter_normalize`. Source: Li et al.
+        2018, section 4.
+
+    Raises:
+        InvalidValue: there are no parameters, or some of another precision or not finite.
+    """
+    weights = [parameter.detach() for parameter in params]
+    first, second = (filter_normalize(random_direction(weights, seed, number), weights) for number in (0, 1))
+    return first, second
 
 
 def row_lengths(weights: Tensor) -> Tensor:
@@ -90,7 +112,7 @@ def interpolate(w0: Tensors, w1: Tensors, t: float) -> list[Tensor]:
     Raises:
         InvalidValue: the shapes differ, a number is not finite, or there are no weights.
     """
-    _require_alike("w1", w1, w0)
+    require_alike("w1", w1, w0)
     require(abs(t) < float("inf"), "t", t, "a finite number")
     return [torch.lerp(start.detach(), end.detach(), t) for start, end in zip(w0, w1, strict=True)]
 
@@ -115,17 +137,29 @@ def loss_at(loss: Loss, params: Tensors) -> Callable[[Tensors], float]:
 
     @torch.no_grad()
     def at(weights: Tensors) -> float:
-        _require_alike("weights", weights, params)
-        before = [parameter.clone() for parameter in params]
-        try:
-            for parameter, value in zip(params, weights, strict=True):
-                parameter.copy_(value)
+        require_alike("weights", weights, params)
+        with restored(params):
+            write(params, weights)
             return float(loss())
-        finally:
-            for parameter, value in zip(params, before, strict=True):
-                parameter.copy_(value)
 
     return at
+
+
+@contextmanager
+def restored(params: Tensors) -> Iterator[None]:
+    """Whatever happens inside, also an error or Ctrl-C: afterwards the parameters are what they were, bit for bit."""
+    before = [parameter.detach().clone() for parameter in params]
+    try:
+        yield
+    finally:
+        write(params, before)
+
+
+@torch.no_grad()
+def write(params: Tensors, weights: Tensors) -> None:
+    """Give a model's parameters the values of some weights."""
+    for parameter, value in zip(params, weights, strict=True):
+        parameter.copy_(value)
 
 
 def centered_grid(reach: float, points: int) -> Tensor:
@@ -153,7 +187,7 @@ def loss_surface(loss: Loss, params: Tensors, directions: Sequence[Tensors], gri
     Args:
         loss: see `loss_at`.
         params: w, the model's own parameters.
-        directions: one or two, such as `filter_normalize(random_direction(params), params)`.
+        directions: one or two, such as those of `random_plane(params)`.
         grid: [G], ascending and with a 0 in it, such as `centered_grid(1.0, 21)`.
 
     Returns:
@@ -165,7 +199,7 @@ def loss_surface(loss: Loss, params: Tensors, directions: Sequence[Tensors], gri
     """
     require(len(directions) in (1, 2), "directions", len(directions), "one or two")
     for direction in directions:
-        _require_alike("direction", direction, params)
+        require_alike("direction", direction, params)
     steps = _grid_steps(grid)
     at = loss_at(loss, params)
     center = [parameter.detach().clone() for parameter in params]
@@ -185,9 +219,9 @@ def loss_surface(loss: Loss, params: Tensors, directions: Sequence[Tensors], gri
 def barrier(loss: Callable[[Tensors], float], w0: Tensors, w1: Tensors, points: int = 11) -> float:
     """How high the loss rises between two models, above the straight line between their own losses.
 
-    The largest L(w_t) − [(1 − t) L(w0) + t L(w1)] over `points` values of t, evenly spaced from 0 to 1, where
-    w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. It is never below 0, its value
-    at both ends.
+    The largest L(w_t) − [(1 − t) L(w0) + t L(w1)] over `points` values of t, evenly spaced from 0 to 1,
+    where w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. It is never below
+    0, its value at both ends.
 
     Args:
         loss: weights → a number, such as `loss_at(loss, params)`.
@@ -196,8 +230,8 @@ def barrier(loss: Callable[[Tensors], float], w0: Tensors, w1: Tensors, points: 
         points: how many t, both ends included, at least 3.
 
     Returns:
-        The barrier, in the loss's units; 0 if the way between lies nowhere above the line. Source: Entezari
-        et al. 2022, "The role of permutation invariance in linear mode connectivity", section 2.
+        The barrier, in the loss's units; 0 if the way between lies nowhere above the line. Source:
+        Entezari et al. 2022, "The role of permutation invariance in linear mode connectivity", section 2.
 
     Raises:
         InvalidValue: too few points, weights that do not fit each other, or a loss that is not finite.
@@ -226,7 +260,7 @@ def _require_weights(name: str, weights: Tensors) -> None:
     require(finite, name, "NaN or infinite", "finite numbers")
 
 
-def _require_alike(name: str, tensors: Tensors, others: Tensors) -> None:
+def require_alike(name: str, tensors: Tensors, others: Tensors) -> None:
     """Refuse weights that are not those of one model, or not numbers."""
     _require_weights("params", others)
     wanted = [list(tensor.shape) for tensor in others]

@@ -18,7 +18,7 @@ from minidalle.evaluation.fidelity import fidelity
 from minidalle.evaluation.parts import HELD_OUT, SPLITS, some_rows
 from minidalle.evaluation.reconstruction import reconstruct
 from minidalle.evaluation.siblings import concepts
-from minidalle.generalization.copying import copy_interval, nearest_distances
+from minidalle.generalization.copying import copy_interval, copy_test, nearest_distances
 from minidalle.generalization.gap import Gap, Surprise, examples, gap_between, surprise
 from minidalle.generalization.hessian import Product, rescaled
 from minidalle.generalization.lanczos import hutchinson_trace, slq_density, top_eigenvalue
@@ -152,7 +152,7 @@ def measure(
     null = next((split for split in ("iid", "dev") if split in known), here[0])
     watch("nearest training pictures", 0, 0)
     figures = [_figures(pipeline, pictures, split, rows, losses, drawn[split], null) for split in rows]
-    distances, copies = _copies(pictures, rows, drawn, null)
+    distances, copies = nearest_copies(pictures, rows, drawn, null)
     curvature: tuple[Curvature, ...] = ()
     density = None
     if settings.curvature:
@@ -212,23 +212,26 @@ def _figures(
 
 
 def _null_rows(pictures: CaptionedPictures, rows: Mapping[str, np.ndarray], null: str) -> np.ndarray:
-    """The unseen rows that drawings are compared with: those that are measured, or as many."""
-    return rows[null] if null in rows else some_rows(pictures, null, max(map(len, rows.values())))
+    """The unseen rows that drawings are compared with: those that are measured, or as many; no copies of `train`'s."""
+    unseen = rows[null] if null in rows else some_rows(pictures, null, max(map(len, rows.values())))
+    seen = {picture.tobytes() for picture in pictures.pictures[pictures.rows("train")]}
+    return np.array([row for row in unseen if pictures.pictures[row].tobytes() not in seen], np.int64)
 
 
-def _copies(
+def nearest_copies(
     pictures: CaptionedPictures, rows: Mapping[str, np.ndarray], drawn: Mapping[str, np.ndarray], null: str
 ) -> tuple[dict[str, np.ndarray], Copies]:
     """Distances to `train` of each split's drawings and of `null`'s real pictures; the drawings that are nearest."""
     index = pictures.rows("train")
     train = pictures.pictures[index]
-    far = {split: nearest_distances(shown, train) for split, shown in drawn.items()}
-    real = nearest_distances(pictures.pictures[_null_rows(pictures, rows, null)], train)[0]
-    distances = {split: values.sqrt().numpy() for split, (values, _) in far.items()} | {"real": real.sqrt().numpy()}
+    held_out = pictures.pictures[_null_rows(pictures, rows, null)]
+    nearest = {split: copy_test(shown, train, held_out)[1] for split, shown in drawn.items()}
+    compared = {**drawn, "real": held_out}
+    distances = {name: nearest_distances(shown, train)[0].sqrt().numpy() for name, shown in compared.items()}
     unseen = [split for split in drawn if split != "train"]
     shown = np.concatenate([drawn[split] for split in unseen])
     own = np.concatenate([rows[split][: len(drawn[split])] for split in unseen])
-    near = index[np.concatenate([far[split][1].numpy() for split in unseen])]
+    near = index[np.concatenate([nearest[split] for split in unseen])]
     away = np.concatenate([distances[split] for split in unseen])
     first = away.argsort(kind="stable")[:SHOWN]
     copies = Copies(

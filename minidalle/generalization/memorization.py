@@ -18,13 +18,13 @@ from minidalle.runtime import generator
 
 
 def shuffle_captions(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
-    """Give every training row the caption of another one, once and for all: no row keeps the words it had.
+    """Give every training row the caption of another one, once and for all: none keeps its words.
 
     ["cat", "cat", "dog", "pig", "fox"], the last one held out, the others in "train" → for example
     [3, 2, 1, 0, 4]: both cats get other words, and nobody gets the fox's. A cat that got the other cat's
     caption would have kept its words. So the rows are put in a random order, those of equal captions are
-    brought together, and the captions move on by as many places as the most frequent one has rows. The same
-    seed gives the same order, in every epoch.
+    brought together, and the captions move on by as many places as the most frequent one has rows. The
+    same seed gives the same order, in every epoch.
 
     Args:
         captions: R of them.
@@ -32,11 +32,12 @@ def shuffle_captions(captions: Sequence[str], splits: Sequence[str], seed: int =
         seed: of the order.
 
     Returns:
-        R rows: row r gets `captions[order[r]]`. Every row occurs once. Source: Zhang et al. 2017, section 2.
+        R rows: row r gets `captions[order[r]]`. Every row occurs once. Source: Zhang et al. 2017,
+        section 2.
 
     Raises:
-        InvalidValue: the lengths differ, no row is in "train", or more than half of the training rows have
-            the same caption, so that some would keep it in any order.
+        InvalidValue: the lengths differ, fewer than two rows are in "train", or more than half of them
+            have the same caption, so that some would keep it in any order.
     """
     require(len(splits) == len(captions), "splits", f"{len(splits)} rows", f"{len(captions)}, one for each caption")
     train = [row for row, split in enumerate(splits) if split == "train"]

@@ -11,7 +11,7 @@ as they are changes at will. A transformer needs no ReLU for that. Two places of
 A GELU bends, and a norm between two layers takes the factor away again, but for its ε: such pairs are refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
@@ -19,6 +19,9 @@ import torch
 from torch import nn
 
 from minidalle.errors import require
+from minidalle.generalization.hessian import rescaled
+from minidalle.generalization.lanczos import top_eigenvalue
+from minidalle.generalization.mean_loss import MeanLoss
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -26,10 +29,10 @@ Model = TypeVar("Model", bound=nn.Module)
 def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = None) -> Model:
     """A copy of a model with larger queries, smaller keys, and the same outputs.
 
-    In each attention branch the weight and the bias of `query` are multiplied by α, those of `key` divided by
-    it. A branch with the query weight [[3.0]], its bias [1.0] and the key weight [[5.0]], at α = 2 → [[6.0]],
-    [2.0] and [[2.5]]. `attention_branches(model, layers)` has the branches by name: `branch["query"]` is a
-    linear layer.
+    In each attention branch the weight and the bias of `query` are multiplied by α, those of `key`
+    divided by it. A branch with the query weight [[3.0]], its bias [1.0] and the key weight [[5.0]], at
+    α = 2 → [[6.0]], [2.0] and [[2.5]]. `attention_branches(model, layers)` has the branches by name:
+    `branch["query"]` is a linear layer.
 
     Args:
         model: a BART, or anything else with such attention branches; it is not changed.
@@ -40,17 +43,18 @@ def reparameterize(model: Model, alpha: float, layers: Sequence[str] | None = No
         The copy. After Dinh et al. 2017, section 3, who rescale two layers with a ReLU between them.
 
     Raises:
-        InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such branch, or none.
+        InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such branch, or
+            none.
     """
     require(0 < alpha < float("inf"), "alpha", alpha, "a finite number above 0")
-    rescaled = deepcopy(model)
+    other = deepcopy(model)
     with torch.no_grad():
-        for branch in attention_branches(rescaled, layers).values():
+        for branch in attention_branches(other, layers).values():
             for parameter in branch["query"].parameters():
                 parameter.mul_(alpha)
             for parameter in branch["key"].parameters():
                 parameter.div_(alpha)
-    return _finite(rescaled, alpha)
+    return require_finite(other, alpha)
 
 
 def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str, str]] | None = None) -> Model:
@@ -73,10 +77,10 @@ def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str,
         InvalidValue: α is not above 0, or makes weights that are no numbers; there is no such layer, or no pair.
     """
     require(0 < alpha < float("inf"), "alpha", alpha, "a finite number above 0")
-    rescaled = deepcopy(model)
-    pairs = linear_pairs(rescaled) if pairs is None else pairs
+    other = deepcopy(model)
+    pairs = linear_pairs(other) if pairs is None else pairs
     require(len(pairs) > 0, "model", type(model).__name__, "one with two linear layers that nothing bends between")
-    known = {name: part for name, part in rescaled.named_modules() if isinstance(part, nn.Linear)}
+    known = {name: part for name, part in other.named_modules() if isinstance(part, nn.Linear)}
     with torch.no_grad():
         for first, second in pairs:
             for name in (first, second):
@@ -84,7 +88,31 @@ def reparameterize_layers(model: Model, alpha: float, pairs: Sequence[tuple[str,
             for parameter in known[first].parameters():
                 parameter.mul_(alpha)
             known[second].weight.div_(alpha)
-    return _finite(rescaled, alpha)
+    return require_finite(other, alpha)
+
+
+def curvature_by_scale(
+    model: Model, alphas: Sequence[float], loss_of: Callable[[Model], MeanLoss], tolerance: float = 0.01
+) -> list[tuple[float, float]]:
+    """How curved one and the same function looks in other weights.
+
+    Args:
+        model: a BART.
+        alphas: factors for `reparameterize`.
+        loss_of: a model → its loss, such as `lambda bart: bart_loss(bart, tokens, rows)`.
+        tolerance: of the eigenvalues.
+
+    Returns:
+        For each α the largest eigenvalue of H, which can be had as large as you like, and that of |W|H|W|, which
+        stays.
+    """
+    found = []
+    for alpha in alphas:
+        loss = loss_of(reparameterize(model, alpha))
+        products = (loss.product, rescaled(loss.product, loss.params))
+        top, relative = (top_eigenvalue(product, loss.dim, tolerance=tolerance)[0] for product in products)
+        found.append((top, relative))
+    return found
 
 
 def attention_branches(model: nn.Module, layers: Sequence[str] | None = None) -> dict[str, nn.ModuleDict]:
@@ -123,7 +151,12 @@ def _has(part: nn.Module, *names: str) -> bool:
     )
 
 
-def _finite(model: Model, alpha: float) -> Model:
+def require_finite(model: Model, alpha: float) -> Model:
+    """The model, if all its weights are finite.
+
+    Raises:
+        InvalidValue: α was too much for some.
+    """
     finite = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
     require(finite, "alpha", alpha, "a factor that keeps all weights finite")
     return model

@@ -35,37 +35,29 @@ def sam_sharpness(loss: MeanLoss, rho: float, steps: int = 1, adaptive: bool = F
     """The rise of the loss to the worst point within rho, as far as some steps of ascent find it.
 
     One step goes along the gradient: L(w + ε) − L(w) with SAM's ε, close to ρ‖g‖ away from a minimum, and so
-    about slope more than about curvature. More steps go on from there by projected ascent: each adds the
-    ε of the gradient where it is and goes back into the ball; what counts is the highest point on the
-    way. At a minimum, where the gradient gives no direction, they start in a random one, and come to ½ρ²λmax.
+    about slope more than about curvature. Many steps are projected ascent: each adds ε of the gradient where
+    it is and goes back into the ball; a step that led down is taken back, and the next are half as long. At a
+    minimum, where the gradient gives no direction, they start in a random one, and come to ½ρ²λmax.
 
     Args:
         loss: at the weights as they are; they are moved meanwhile, and put back bit for bit.
         rho: ρ, of the ball ‖δ‖ ≤ ρ; adaptive: of ‖δ / |w|‖ ≤ ρ, where a weight of zero stays zero.
-        steps: 1 or more; each costs a gradient and a loss.
+        steps: 1 or more; each costs a loss and a gradient.
         adaptive: whether lengths are relative to the weights.
         seed: of the random direction.
 
     Returns:
-        The sharpness; never below 0 for more than one step, as w itself is in the ball. Source: Foret et al.
-        2021; Kwon et al. 2021; Andriushchenko et al. 2023 (many steps).
+        The sharpness; of many steps never below 0, as w itself is in the ball. Source: Foret et al. 2021;
+        Kwon et al. 2021; Andriushchenko et al. 2023 (many steps).
     """
     require(0 < rho < math.inf, "rho", rho, "a length above 0")
     require(steps >= 1, "steps", steps, "1 or more")
-    weights = [param.detach().clone() for param in loss.params]
-    base, kind = loss.value(), "worst, one step" if steps == 1 else f"worst, {steps} steps"
-    delta = sam_perturbation(weights, loss.gradient(), rho, adaptive)
-    if steps > 1 and global_norm(delta) == 0:
-        delta = sam_perturbation(weights, _noise(weights, seed, 0), rho, adaptive)
-    rises = [] if steps == 1 else [0.0]
-    for step in range(steps):
-        with moved(loss.params, delta):
-            rises.append(loss.value() - base)
-            gradient = loss.gradient() if step + 1 < steps else []
-        if gradient:
-            ascent = sam_perturbation(weights, gradient, rho, adaptive)
-            delta = project([a + b for a, b in zip(delta, ascent, strict=True)], weights, rho, adaptive)
-    return Sharpness(kind + ", adaptive" * adaptive, rho, max(rises))
+    kind = ("worst, one step" if steps == 1 else f"worst, {steps} steps") + ", adaptive" * adaptive
+    if steps > 1:
+        return Sharpness(kind, rho, _climb(loss, rho, steps, adaptive, seed))
+    epsilon, base = sam_perturbation(loss.params, loss.gradient(), rho, adaptive), loss.value()
+    with moved(loss.params, epsilon):
+        return Sharpness(kind, rho, loss.value() - base)
 
 
 def average_sharpness(loss: MeanLoss, sigma: float, samples: int, adaptive: bool = False, seed: int = 0) -> Sharpness:
@@ -119,6 +111,31 @@ def moved(params: Sequence[Tensor], delta: Sequence[Tensor]) -> Iterator[None]:
         with torch.no_grad():
             for param, origin in zip(params, origins, strict=True):
                 param.copy_(origin)
+
+
+def _climb(loss: MeanLoss, rho: float, steps: int, adaptive: bool, seed: int) -> float:
+    """The highest rise on the way of projected ascent."""
+    weights = [param.detach().clone() for param in loss.params]
+
+    def look(delta: list[Tensor]) -> tuple[float, list[Tensor]]:
+        with moved(loss.params, delta):
+            return loss.value(), loss.gradient()
+
+    place, rate = [torch.zeros_like(w) for w in weights], 1.0
+    base, gradient = look(place)
+    highest = base
+    if global_norm(gradient) == 0:
+        place = sam_perturbation(weights, _noise(weights, seed, 0), rho, adaptive)
+        highest, gradient = look(place)
+    for _ in range(steps):
+        ascent = sam_perturbation(weights, gradient, rate * rho, adaptive)
+        there = project([a + b for a, b in zip(place, ascent, strict=True)], weights, rho, adaptive)
+        height, slope = look(there)
+        if height > highest:
+            place, highest, gradient = there, height, slope
+        else:
+            rate /= 2
+    return max(highest - base, 0.0)
 
 
 def _noise(like: Sequence[Tensor], seed: int, k: int) -> list[Tensor]:

@@ -61,7 +61,7 @@ def sam_step(
     Returns:
         The loss at w, before the step. Source: Foret et al. 2021, algorithm 1.
     """
-    params = [param for param in model.parameters() if param.requires_grad]
+    params: list[Tensor] = [param for param in model.parameters() if param.requires_grad]
     loss = closure()
     gradients = torch.autograd.grad(loss, params, materialize_grads=True)
     origins = [param.detach().clone() for param in params]
@@ -125,7 +125,7 @@ class SAM(Optimizer):
             param.copy_(origin)
         self._origins = []
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Put the weights back and take the base optimizer's step; with a closure, do both passes before.
 
         Returns:

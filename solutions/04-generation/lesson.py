@@ -19,7 +19,7 @@
 # - train a small CLIP, rerank with it, and measure reranking without being fooled by your own judge;
 # - put a model beside its baseline, with intervals, and report what you find.
 #
-# **You need** lessons 01 to 03. Three to four hours; each section can be done on another day. After a restart of the
+# **You need** lessons 01 to 03. About four hours; each section can be done on another day. After a restart of the
 # kernel let the cells above run again (*Run All Above Selected Cell*).
 #
 # **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and nothing
@@ -347,8 +347,8 @@ print("the same line each time:", torch.equal(first, largest))
 # in the batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And
 # your function can be checked to the last token.
 #
-# **Predict.** The noise of a code is above 8 in one case of 3,000. What has to be done to *logits*, then, if
-# temperature 0.1 is asked for, and what to the noise?
+# **Predict.** Gumbel noise has the same size whatever the logits are: it is nearly always between −2 and 8. If
+# temperature 0.1 is asked for, what has to be divided by 0.1: the logits, the noise, or both?
 #
 # <details><summary>Answer</summary>
 #
@@ -1338,7 +1338,7 @@ print(f"{found_mistakes} of {len(exercise.wrong)} mistakes found; inputs: {len(i
 # **Next:** lesson 05, which asks what your model has understood, and what it only remembers.
 
 # %% instructor [markdown]
-# **For the instructor.** Three to four hours, an hour and a half of them writing; good places to stop are the ends of
+# **For the instructor.** About four hours, an hour and a half of them writing; good places to stop are the ends of
 # 4.4 and 4.6. Planned as the longest is `top_p_filter` (what reaches p stays; back into the old order); `decode_step`
 # and `generate_tokens` are short if the order is clear. On one core all cells together take about two minutes;
 # `MINIDALLE_QUICK=1` draws fewer pictures. Section 4.10 starts the command on what is *saved*. Let students start the

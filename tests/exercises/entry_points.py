@@ -1,7 +1,7 @@
 """Each entry point that an exercise names, as a small real call."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,17 @@ from minidalle.bart import Bart
 from minidalle.clip import Clip, Judge, draw_best
 from minidalle.data import CaptionedPictures
 from minidalle.data.build_emoji import mark_duplicates
+from minidalle.data.splits import Row, make_splits
 from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
-from minidalle.generalization.mean_loss import MeanLoss
+from minidalle.generalization.gap import examples, generalization_gap
+from minidalle.generalization.landscape import random_plane
+from minidalle.generalization.mean_loss import MeanLoss, bart_loss
+from minidalle.generalization.memorization import with_shuffled_captions
+from minidalle.generalization.rescaling import curvature_by_scale
+from minidalle.generalization.sharpness import sam_sharpness
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
 from minidalle.sampling_config import SamplingConfig
@@ -42,7 +48,12 @@ PROMPTS = (Prompt("apple", "name", ("red apple",)), Prompt("old pear", "name", (
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><rect width="{}" height="2"/></svg>'
 ROWS = [{"key": key, "caption": key, "svg": SVG.format(width)} for key, width in zip("cba", (1, 3, 1), strict=True)]
 
+HALVES = CaptionedPictures(["pear", "car", "apple", "pear", "car"], NAMED.pictures[:5], np.array(["train"] * 5))
+HALVES.splits[2] = "dev"
+STYLED = [Row(f"{role} {style}", style, role, "", "", "") for role in NAMES for style in ("noto", "twemoji")]
+
 PICTURES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+NAMED_PICTURES = CaptionedPictures(["aba", "b", "ab", "aba", "b"], PICTURES[:5], np.array(["train"] * 3 + ["iid"] * 2))
 PIXELS = torch.tensor(PICTURES).permute(0, 3, 1, 2) / 255
 
 
@@ -104,6 +115,15 @@ def clip_step() -> dict[str, float]:
     return ClipStage(config, judge(), data, 0, Ranks()).step(0)
 
 
+def gap() -> dict[str, Any]:
+    """The gap of an untrained model, between three pictures and three others, of four roles."""
+    columns = {"role": np.array(["a", "b", "c", "a", "b", "d"])}
+    data = CaptionedPictures(["aba", "b", "ab"] * 2, PICTURES[:6], np.array(["train"] * 3 + ["iid"] * 3), columns)
+    pipeline = TextToImage(TOKENIZER, vqgan(), bart())
+    sides = (examples(pipeline, data, rows) for rows in ([0, 1, 2], [3, 4, 5]))
+    return asdict(generalization_gap(pipeline.bart, *sides))
+
+
 def loss() -> MeanLoss:
     """Of two batches, of 3 and 1 tokens: a quadratic whose Hessian is diagonal, and all random signs say the same."""
     weights = torch.tensor([1.0, -1.0, 0.5, 1.5, -1.0, 0.5], requires_grad=True)
@@ -116,6 +136,20 @@ def curvature() -> list[Any]:
     """What `measure` says of that loss: its figures, and how much of the spectrum is below 0."""
     figures, (grid, density) = measuring._curvature(loss(), measuring.Settings(), lambda what, done, of: None)
     return [[one.name, one.value] for one in figures] + [torch.trapezoid(density * (grid < 0), grid).item()]
+
+
+def scaled() -> list[tuple[float, float]]:
+    """How curved an untrained model looks with its queries as they are, and three times as large."""
+    tokens = examples(TextToImage(TOKENIZER, vqgan(), bart()), NAMED_PICTURES, [0, 1]).tokens
+    return curvature_by_scale(bart(), (1.0, 3.0), lambda model: bart_loss(model, tokens, np.arange(2)), 0.1)
+
+
+def copies() -> list[Any]:
+    """The drawings nearest to training, and how far they are; the drawings are a split's own pictures."""
+    drawn = {"train": PICTURES[:2], "iid": PICTURES[5:7]}
+    rows = {"train": np.array([0, 1]), "iid": np.array([3, 4])}
+    distances, found = measuring.nearest_copies(NAMED_PICTURES, rows, drawn, "iid")
+    return [found.training_captions, distances["iid"].tolist()]
 
 
 ENTRIES: dict[str, Callable[[], Any]] = {
@@ -133,8 +167,15 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "TextToImage.draw": lambda: drawing().draw(CAPTIONS, SEEDS, SAMPLING),
     "draw_best": lambda: draw_best(drawing(), judge(), CAPTIONS, SEEDS, SAMPLING, candidates=3),
     "ClipStage.step": clip_step,
+    "generalization_gap": gap,
+    "with_shuffled_captions": lambda: with_shuffled_captions(HALVES).captions,
+    "make_splits": lambda: make_splits(STYLED, "concept", seed=3, share=0.5),
     "MeanLoss.product": lambda: loss().product(torch.arange(6).double()),
     "measure": curvature,
+    "curvature_by_scale": scaled,
+    "nearest_copies": copies,
+    "random_plane": lambda: [step.tolist() for steps in random_plane([*bart().parameters()]) for step in steps],
+    "sam_sharpness": lambda: [sam_sharpness(loss(), 0.5, adaptive=adaptive).value for adaptive in (False, True)],
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minidalle.exercises import Case, Exercise
 
@@ -80,6 +80,8 @@ def distance(one: Any, other: Any) -> float:
         same = (one == other) | (one.isnan() & other.isnan())
         gaps = torch.where(same, 0.0, (one.double() - other.double()).abs()).nan_to_num(math.inf, math.inf).detach()
         return float(gaps.max()) if gaps.numel() else 0.0
+    if isinstance(one, nn.Module) and isinstance(other, nn.Module):
+        return distance(one.state_dict(), other.state_dict())
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         if one.keys() != other.keys():
             return math.inf

@@ -6,6 +6,7 @@ import torch
 from scipy.stats import mannwhitneyu
 
 from minidalle.errors import InvalidValue
+from minidalle.evaluation.bootstrap import Estimate
 from minidalle.evaluation.distances import pixel_distances
 from minidalle.generalization.copying import copy_interval, copy_test, drawn_distances, nearer, nearest_distances
 
@@ -59,13 +60,13 @@ def test_it_is_the_rank_statistic() -> None:
 
 
 def test_nothing_wraps_around() -> None:
-    """In uint8, 5 − 10 is 251."""
-    train = plain(10, 200)
-    p, nearest = copy_test(plain(5, 195), train, plain(90, 100))
+    """In uint8 64² is 0: what is 64 levels away would be the nearest."""
+    train, generated = plain(10, 79), plain(15, 74)
+    p, nearest = copy_test(generated, train, plain(40, 45))
     assert p == 1
     assert nearest.tolist() == [0, 1]
-    wrapped = np.square(plain(5) - train).mean((1, 2, 3))
-    assert wrapped.argmin() != nearest[0] or wrapped.min() != 25
+    wrapped = np.square(generated[:, None] - train).mean((2, 3, 4))
+    assert wrapped.argmin(1).tolist() == [1, 0]
 
 
 def page(*pixels: tuple[int, int], level: int = 0) -> np.ndarray:
@@ -113,39 +114,47 @@ def test_batches_make_no_difference() -> None:
     assert torch.equal(nearest, whole.argmin(1))
 
 
-def test_the_interval_is_that_of_drawing_whole_groups_on_both_sides() -> None:
-    chance, roles = np.random.default_rng(0), 40
-    groups, heldout_groups = np.repeat(np.arange(roles), 3), np.repeat(np.arange(roles), 2)
-    shift = chance.normal(0, 20, (roles, 1, 1, 1))
-    train = plain(128)
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_interval_is_that_of_drawing_whole_groups_on_both_sides(shared: bool) -> None:
+    """Against the plain bootstrap of both samples, with the same roles on both sides or with others."""
+    chance, roles = np.random.default_rng(0), 80
+    groups = np.repeat(np.arange(40), 3)
+    heldout_groups = np.repeat(np.arange(40) + (0 if shared else 40), 2)
+    shift = chance.normal(0, 20, roles)
 
     def pictures(members: np.ndarray) -> np.ndarray:
-        levels = 128 + shift[members] + chance.normal(0, 8, (len(members), 1, 1, 1))
-        return np.broadcast_to(levels.clip(0, 230), (len(members), SIDE, SIDE, 3)).astype(np.uint8)
+        levels = 60 + np.abs(20 + shift[members] + chance.normal(0, 8, len(members)))
+        return plain(*levels.astype(np.uint8))
 
-    generated, heldout = pictures(groups), pictures(heldout_groups)
-    heldout = np.where((heldout == 128).all((1, 2, 3), keepdims=True), np.uint8(129), heldout)
+    train, generated, heldout = plain(59), pictures(groups), pictures(heldout_groups)
     found = copy_interval(generated, train, heldout, groups, heldout_groups)
     assert found.mean == pytest.approx(copy_test(generated, train, heldout)[0])
     assert found.rows == 120
-
     wins = nearer(nearest_distances(generated, train)[0], nearest_distances(heldout, train)[0]).numpy()
-    times = chance.multinomial(roles, np.full(roles, 1 / roles), size=2000)
+    used = 40 if shared else 80
+    times = chance.multinomial(used, np.full(used, 1 / used), size=2000)
     drawn = [(w[groups] @ wins @ w[heldout_groups]) / (w[groups].sum() * w[heldout_groups].sum()) for w in times]
     low, high = np.percentile(drawn, (2.5, 97.5))
+    width = width_of(found)
+    assert width == pytest.approx(high - low, rel=0.1)
+    by_row = width_of(copy_interval(generated, train, heldout, np.arange(120), np.arange(120, 200)))
+    assert (by_row < 0.8 * width) == (not shared)  # what roles have in common cancels only where both sides have it
+
+
+def width_of(found: Estimate) -> float:
     assert found.low is not None
     assert found.high is not None
-    assert found.high - found.low == pytest.approx(high - low, rel=0.1)
-    by_row = copy_interval(generated, train, heldout, np.arange(120), np.arange(120, 200))
-    assert by_row.low is not None
-    assert by_row.high is not None
-    assert by_row.high - by_row.low < 0.85 * (found.high - found.low)  # who forgets the roles believes too much
+    return found.high - found.low
 
 
 def test_an_interval_stays_between_0_and_1_and_one_group_has_none() -> None:
     train, near, far = plain(100), plain(*range(101, 111)), plain(*range(150, 160))
     sure = copy_interval(near, train, far, np.arange(10), np.arange(10))
     assert (sure.mean, sure.low, sure.high) == (1.0, 1.0, 1.0)
+    nearly = copy_interval(
+        plain(*[101] * 4, 120), train, plain(110, *[150] * 4), groups=np.arange(5), heldout_groups=np.arange(5, 10)
+    )
+    assert (nearly.mean, nearly.high) == (pytest.approx(0.96), 1.0)
     alone = copy_interval(near, train, far, np.zeros(10), np.zeros(10))
     assert (alone.low, alone.high) == (None, None)
 

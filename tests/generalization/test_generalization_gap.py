@@ -12,6 +12,7 @@ from minidalle.bart import Bart
 from minidalle.data.tokens import TokenizedPictures
 from minidalle.errors import InvalidValue
 from minidalle.generalization.gap import (
+    BATCH,
     SURE,
     Examples,
     Surprise,
@@ -19,6 +20,7 @@ from minidalle.generalization.gap import (
     generalization_gap,
     loss_gap,
     surprise,
+    token_nats,
     token_nll,
 )
 from minidalle.presets import TINY
@@ -275,6 +277,17 @@ def test_intervals() -> None:
     assert gap.role_se > 3 * gap.image_se  # ten rows of a role are one fact: √10
     with pytest.raises(InvalidValue, match="role or image"):
         gap.interval("token")
+
+
+def test_losses_do_not_depend_on_who_is_beside(bart: Bart) -> None:
+    """A single picture, and so many that they are taken in three parts."""
+    many = some_examples(bart, 0, rows=2 * BATCH + 1).tokens
+    found = token_nats(bart, many)
+    assert found.shape == (2 * BATCH + 1,)
+    for row in (0, BATCH, 2 * BATCH):
+        one = TokenizedPictures(*(part[row : row + 1] for part in vars(many).values()))
+        alone = token_nats(bart, one)
+        assert alone.tolist() == pytest.approx([found[row].item()], abs=1e-5)
 
 
 def test_an_empty_side_is_refused(bart: Bart) -> None:

@@ -18,6 +18,7 @@ from minidalle.generalization.landscape import (
     loss_at,
     loss_surface,
     random_direction,
+    random_plane,
 )
 
 Network = tuple[list[Tensor], Callable[[list[Tensor]], Tensor]]
@@ -64,6 +65,19 @@ def test_rows_of_zeros_stay_zeros() -> None:
     zero, one = torch.zeros(2, 3), torch.ones(2, 3)
     for direction, params in ((zero, one), (one, zero), (zero, zero)):
         assert filter_normalize([direction], [params])[0].tolist() == zero.tolist()
+
+
+def test_a_random_plane_is_of_two_normalized_directions() -> None:
+    params = [nn.Parameter(torch.randn(5, 3)), nn.Parameter(torch.randn(5))]
+    plane = random_plane(params, seed=2)
+    for number, direction in enumerate(plane):
+        assert not any(step.requires_grad for step in direction)
+        expected = filter_normalize(random_direction(params, 2, number), params)
+        assert all(map(torch.equal, direction, expected))
+    assert not torch.equal(plane[0][0], plane[1][0])
+    assert loss_surface(lambda: params[0].sum(), params, plane, centered_grid(1.0, 3)).shape == (3, 3)
+    with pytest.raises(InvalidValue, match="params"):
+        random_plane([])
 
 
 def test_layers_that_are_rescaled_look_the_same_and_neurons_do_not() -> None:

@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted(path.relative_to(ROOT / "lessons") for path in (ROOT / "lessons").glob("*/*.ipynb"))
-LIMITS = dict.fromkeys(("02-vqgan", "03-bart", "04-generation"), 120)
+LIMITS = dict.fromkeys(("02-vqgan", "03-bart", "04-generation", "05-generalization"), 120)
 """Lesson: seconds that its solution takes at most on two quiet cores, if not 60."""
 BUSY = 3  # a busy machine gets so many times as long
 

@@ -1,7 +1,6 @@
-"""Exercise: the trace of a matrix from random signs, and how sure it is."""
+"""Exercise: the trace of a matrix, estimated with random signs."""
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -9,50 +8,48 @@ from torch import Tensor
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.curvature import probe_hutchinson_trace
 from minidalle.generalization.hessian import Product
-from minidalle.generalization.lanczos import hutchinson_trace, random_signs
+from minidalle.generalization.lanczos import apply, hutchinson_trace, random_signs
 from minidalle.runtime import generator
 
 Answer = tuple[float, float]
 
 
 def cases(seed: int) -> list[Case]:
-    """Diagonals, for which all signs say the same; two numbers beside each other; more, with a trace above 0, below 0
-    and about 0; few samples and many."""
+    """One number; diagonals, for which all signs say the same, also one whose trace is below 0; full matrices, with two
+    samples and with many, and one without anything on its diagonal."""
     chance = generator(seed, "generalization.hutchinson_trace")
 
-    def diagonal(size: int) -> Tensor:
-        """From 2 to 9, so that no trace is 0."""
-        return torch.randint(20, 91, (size,), generator=chance).double().diag() / 10
+    def drawn(*shape: int) -> Tensor:
+        """Numbers that can be read, from ±0.5 to ±4."""
+        sizes = torch.randint(5, 41, shape, generator=chance).double() / 10
+        return sizes * (2 * torch.randint(2, shape, generator=chance) - 1)
 
-    def full(size: int, middle: float) -> Tensor:
-        """As far from diagonal as it can be, and of a trace near `middle`."""
-        sizes = torch.randint(10, 31, (size, size), generator=chance).double() / 10
-        upper = (sizes * (2 * torch.randint(2, (size, size), generator=chance) - 1)).triu(1)
-        shift = torch.randint(-10, 11, (size,), generator=chance).double() / 10 + middle / size
-        return upper + upper.T + shift.diag()
+    def symmetric(size: int) -> Tensor:
+        half = drawn(size, size)
+        return half.tril() + half.tril(-1).T
 
     def case(matrix: Tensor, samples: int) -> Case:
-        start = int(torch.randint(1000, (), generator=chance))
-        return {"matrix": matrix, "samples": samples, "seed": start}
+        return {"matrix": matrix, "samples": samples, "seed": int(torch.randint(1000, (), generator=chance))}
 
+    hollow = symmetric(8)
     return [
-        case(diagonal(2), 3),
-        case(full(2, 3), 3),
-        case(diagonal(8), 12),
-        case(full(8, 20), 3),
-        case(full(10, -20), 12),
-        case(full(12, 0), 40),
-        case(full(6, 300), 25),
+        case(drawn(1, 1).abs() + 1, 2),
+        case(torch.diag(drawn(2).abs() + 1), 2),
+        case(torch.diag(-drawn(5).abs() - 1), 3),
+        case(symmetric(4), 2),
+        case(symmetric(6), 30),
+        case(hollow - hollow.diag().diag(), 40),
+        case(symmetric(12) + 10 * torch.eye(12), 20),
     ]
 
 
-def _vectors(dim: int, samples: int, seed: int) -> list[Tensor]:
+def _signs(dim: int, samples: int, seed: int) -> list[Tensor]:
     return [random_signs(dim, seed, k) for k in range(samples)]
 
 
-def _values(product: Product, vectors: Iterable[Tensor]) -> Tensor:
-    """z·Hz of each, float64 [n]."""
-    return torch.stack([z @ product(z) for z in vectors])
+def _values(product: Product, vectors: list[Tensor]) -> Tensor:
+    """z · Hz of each: [n]."""
+    return torch.stack([z @ apply(product, z) for z in vectors])
 
 
 def _estimate(values: Tensor) -> Answer:
@@ -60,177 +57,147 @@ def _estimate(values: Tensor) -> Answer:
     return values.mean().item(), values.std().item() / math.sqrt(len(values))
 
 
-def takes_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """With ones for z, z·Hz is the sum of all numbers in H. Signs must be random for the others to cancel."""
+def takes_ones_for_all_vectors(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Ones add up the whole matrix. Only random signs make what is beside the diagonal cancel out."""
     return _estimate(_values(product, [torch.ones(dim, dtype=torch.float64)] * samples))
 
 
-def takes_minus_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Your signs are all −1. Of 0 and 1 make them so: 2 · z − 1, and look at a few."""
-    return _estimate(_values(product, [-torch.ones(dim, dtype=torch.float64)] * samples))
+def draws_zeros_and_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """`randint(2, …)` gives 0 and 1, but you need −1 and +1: `random_signs` has them."""
+    return _estimate(_values(product, [(z + 1) / 2 for z in _signs(dim, samples, seed)]))
 
 
-def takes_zeros_and_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """z has to be +1 or −1, so that zᵢzᵢ is 1 and zᵢzⱼ is 0 on average. Of 0 and 1 make 2 · z − 1."""
-    return _estimate(_values(product, [(z + 1) / 2 for z in _vectors(dim, samples, seed)]))
-
-
-def takes_normal_numbers(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """It is right on average, but z of signs is surer: its zᵢzᵢ is always 1, and the diagonal adds no noise."""
-    chance = generator(seed, "normal")
-    return _estimate(_values(product, torch.randn(samples, dim, generator=chance, dtype=torch.float64)))
+def draws_normal_numbers(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Normal numbers are right on average, but noisier: with signs z² is always 1, so that a diagonal has no error."""
+    chance = generator(seed, "normal numbers")
+    return _estimate(_values(product, [*torch.randn(samples, dim, generator=chance, dtype=torch.float64)]))
 
 
 def makes_z_as_long_as_1(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """z of signs is √P long and stays so. Made as long as 1, it gives the mean of the eigenvalues, not their sum."""
-    return _estimate(_values(product, [z / math.sqrt(dim) for z in _vectors(dim, samples, seed)]))
+    """With z divided by its length you get the trace over P. Leave its entries at +1 and −1."""
+    return _estimate(_values(product, [z / z.norm() for z in _signs(dim, samples, seed)]))
 
 
-def takes_the_same_vector_again(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Each sample needs signs of its own, `random_signs(dim, seed, k)`. The same again says nothing new."""
-    return _estimate(_values(product, _vectors(dim, 1, seed) * samples))
+def takes_rows_of_the_identity(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Each unit vector sees one entry of the diagonal alone. A vector of signs sees all of them at once."""
+    return _estimate(_values(product, [torch.eye(dim, dtype=torch.float64)[k % dim] for k in range(samples)]))
 
 
-def turns_one_vector_around(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """One random sign for the whole vector cancels in z·Hz: each of its P entries needs a sign of its own."""
-    flips = 2 * torch.randint(2, (samples,), generator=generator(seed, "flips")) - 1
-    return _estimate(_values(product, [flip * torch.ones(dim, dtype=torch.float64) for flip in flips]))
+def takes_the_same_vector_each_time(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Sample k has a vector of its own, `random_signs(dim, seed, k)`. Copies of one say nothing about the error."""
+    return _estimate(_values(product, [random_signs(dim, seed)] * samples))
 
 
-def ignores_the_seed(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Another seed has to give other vectors: hand it on, `random_signs(dim, seed, k)`."""
-    return _estimate(_values(product, _vectors(dim, samples, 0)))
+def forgets_the_seed(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Another seed has to give other vectors: hand `seed` on to `random_signs`."""
+    return _estimate(_values(product, _signs(dim, samples, 0)))
 
 
 def draws_without_a_seed(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """The same seed has to give the same result: `random_signs(dim, seed, k)`, and not what torch draws by itself."""
-    return _estimate(_values(product, 2 * torch.randint(2, (samples, dim)).double() - 1))
+    """The same seed has to give the same vectors, or nobody can repeat your estimate: use `random_signs`."""
+    return _estimate(_values(product, [torch.randint(2, (dim,)).double() * 2 - 1 for _ in range(samples)]))
 
 
-def asks_for_the_diagonal(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """That is exact, and takes P products: years for a real model. A few random signs do."""
-    values = _values(product, torch.eye(dim, dtype=torch.float64))
-    return values.sum().item(), 0.0
+def draws_one_vector_too_few(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """There are `samples` vectors, k = 0, 1, … samples − 1: `range(samples)`."""
+    values = _values(product, _signs(dim, samples - 1, seed))
+    return values.mean().item(), torch.cat([values, values[:1]]).std().item() / math.sqrt(samples)
 
 
-def stops_when_it_looks_converged(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Who stops where the mean happens to stand still trusts chance: use all samples."""
-    values: list[Tensor] = []
-    for z in _vectors(dim, samples, seed):
-        values.append(z @ product(z))
-        if len(values) > 1 and torch.stack(values).std() <= 0.25 * torch.stack(values).mean().abs():
-            break
-    return _estimate(torch.stack(values))
+def adds_up_without_dividing(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Each sample is a trace of its own already: take their mean, not their sum."""
+    values = _values(product, _signs(dim, samples, seed))
+    return values.sum().item(), _estimate(values)[1]
 
 
-def leaves_one_sample_out(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """You take one sample too few: k goes from 0 to samples − 1, `range(samples)`."""
-    return _estimate(
-        _values(product, [random_signs(dim, seed, k) for k in range(1, samples)] or _vectors(dim, 1, seed))
-    )
-
-
-def forgets_the_second_z(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """The sum of Hz is 0 on average. Multiply by the same signs once more before you add up: z @ product(z)."""
-    return _estimate(torch.stack([product(z).sum() for z in _vectors(dim, samples, seed)]))
-
-
-def takes_the_length_of_the_product(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Hz·Hz is about the squares of the eigenvalues: one of the two factors is z itself."""
-    return _estimate(torch.stack([product(z).square().sum() for z in _vectors(dim, samples, seed)]))
+def divides_by_the_size(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """The trace is the sum of the eigenvalues, not their mean: do not divide z · Hz by P."""
+    return _estimate(_values(product, _signs(dim, samples, seed)) / dim)
 
 
 def drops_the_sign(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """z·Hz may be below 0, and so may the trace: without the sign the mean is too large."""
-    return _estimate(_values(product, _vectors(dim, samples, seed)).abs())
+    """A trace can be below 0, and so can z · Hz: average it as it is, without `abs`."""
+    return _estimate(_values(product, _signs(dim, samples, seed)).abs())
 
 
-def divides_by_the_dimension(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """The trace is the sum over the diagonal: z·Hz is one, (z * Hz).mean() is P times smaller."""
-    return _estimate(_values(product, _vectors(dim, samples, seed)) / dim)
+def forgets_to_multiply_by_z(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """The sum of Hz has signs of its own in it. z · Hz turns those of the diagonal back: zᵢ · zᵢ = 1."""
+    return _estimate(torch.stack([apply(product, z).sum() for z in _signs(dim, samples, seed)]))
 
 
-def adds_the_samples_up(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Each sample is an estimate of the whole trace: take their mean, not their sum."""
-    values = _values(product, _vectors(dim, samples, seed))
-    return values.sum().item(), values.std().item() / math.sqrt(samples)
+def measures_the_length_of_hz(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Hz · Hz is about the trace of H². Multiply Hz by z."""
+    products = [apply(product, z) for z in _signs(dim, samples, seed)]
+    return _estimate(torch.stack([hz @ hz for hz in products]))
 
 
 def takes_the_median(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Only the mean is right on average; samples need not lie evenly around it."""
-    values = _values(product, _vectors(dim, samples, seed))
-    return values.quantile(0.5).item(), values.std().item() / math.sqrt(samples)
+    """Only the mean of z · Hz is the trace on average; no sample is left out for being far off."""
+    values = _values(product, _signs(dim, samples, seed))
+    return values.median().item(), _estimate(values)[1]
 
 
 def returns_the_standard_deviation(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """That is how far a single sample is off. The mean of n is off by less: divide by √n."""
-    values = _values(product, _vectors(dim, samples, seed))
+    """That is how far a single sample is off. The mean of n samples is off by √n times less."""
+    values = _values(product, _signs(dim, samples, seed))
     return values.mean().item(), values.std().item()
 
 
-def divides_by_n_and_not_its_root(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Four times as many samples halve the error: divide the standard deviation by √n, `math.sqrt(samples)`."""
-    values = _values(product, _vectors(dim, samples, seed))
-    return values.mean().item(), values.std().item() / samples
-
-
-def returns_the_variance(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """The variance over n is the square of the standard error: take the root."""
-    values = _values(product, _vectors(dim, samples, seed))
+def returns_the_variance_of_the_mean(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """A standard error is the root of a variance: take the square root."""
+    values = _values(product, _signs(dim, samples, seed))
     return values.mean().item(), values.var().item() / samples
 
 
-def divides_the_squares_by_n(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """The mean is made of the same samples, so they lie too near to it: divide by n − 1, as `std()` does."""
-    values = _values(product, _vectors(dim, samples, seed))
+def divides_by_n_for_the_deviation(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """The mean was made of the same samples, so that they seem closer to it than they are: n − 1 makes up for that."""
+    values = _values(product, _signs(dim, samples, seed))
     return values.mean().item(), values.std(correction=0).item() / math.sqrt(samples)
 
 
-def takes_one_off_twice(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """n − 1 belongs into the standard deviation, where `std()` has it already. Divide that by √n."""
-    values = _values(product, _vectors(dim, samples, seed))
-    return values.mean().item(), values.std().item() / math.sqrt(samples - 1)
+def divides_by_n_and_not_its_root(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Four times the samples make the error half as large: divide the standard deviation by √n, not by n."""
+    values = _values(product, _signs(dim, samples, seed))
+    return values.mean().item(), values.std().item() / samples
+
+
+def returns_half_an_interval(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """1.96 standard errors to each side make an interval. What is wanted is one standard error."""
+    mean, error = _estimate(_values(product, _signs(dim, samples, seed)))
+    return mean, 1.96 * error
 
 
 def returns_tensors(product: Product, dim: int, samples: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Mean and error are plain numbers: `.item()` takes them out of their tensors."""
-    mean, error = _estimate(_values(product, _vectors(dim, samples, seed)))
-    return torch.tensor(mean, dtype=torch.float64), torch.tensor(error, dtype=torch.float64)
+    values = _values(product, _signs(dim, samples, seed))
+    return values.mean(), values.std() / samples**0.5
 
 
-def with_sums(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Right: a sum, and a sum of squares about the mean."""
-    values = []
-    for k in range(samples):
-        z = random_signs(dim, seed, k)
-        values.append(float((z * product(z)).sum()))
-    mean = sum(values) / samples
-    return mean, (sum((value - mean) ** 2 for value in values) / (samples - 1) / samples) ** 0.5
+def with_signs_of_its_own(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Right: signs from a generator of its own, all in one table."""
+    draw = torch.Generator().manual_seed(seed)
+    signs = torch.randn(samples, dim, generator=draw, dtype=torch.float64).sign()
+    curved = torch.stack([product(z) for z in signs]).double()
+    values = (signs * curved).sum(1)
+    return float(values.mean()), float(values.var() / samples) ** 0.5
 
 
-def with_a_table(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Right: all vectors as one table, and all products."""
-    signs = torch.stack([random_signs(dim, seed, k) for k in range(samples)])
-    values = torch.einsum("kp,kp->k", signs, torch.stack([product(z) for z in signs]).double())
-    return values.mean().item(), math.sqrt(values.var(correction=1).item() / samples)
-
-
-def while_it_goes(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
-    """Right: mean and squares by Welford's method, which keeps no sample."""
+def adding_up_as_it_goes(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Right: mean and squares that grow with each sample, as Welford does it."""
     mean = squares = 0.0
     for k in range(samples):
         z = random_signs(dim, seed, k)
-        value = torch.dot(z, product(z).to(z)).item()
-        before, mean = mean, mean + (value - mean) / (k + 1)
-        squares += (value - before) * (value - mean)
-    return mean, math.sqrt(squares / ((samples - 1) * samples))
+        off = float((z * apply(product, z)).sum()) - mean
+        mean += off / (k + 1)
+        squares += off * off * k / (k + 1)
+    return mean, math.sqrt(squares / (samples - 1) / samples)
 
 
 HINTS = (
-    "Multiply by random signs on both sides: z·Hz is the sum of zᵢ Hᵢⱼ zⱼ. Where i = j the signs cancel, and elsewhere "
-    "they are + as often as −. So each z gives an estimate, and the mean of many a good one.",
-    "xₖ = zₖ · Hzₖ for k = 0 … n − 1, with zₖ = random_signs(dim, seed, k). The mean is Σ xₖ / n, and its standard "
-    "error is s / √n, where s² = Σ (xₖ − mean)² / (n − 1), which is what `std()` gives.",
+    "A vector of random signs picks out the diagonal: in z · Hz, an entry Hᵢⱼ is multiplied by zᵢzⱼ, which is 1 on the "
+    "diagonal and beside it +1 as often as −1. Average over several vectors.",
+    "tₖ = zₖ · Hzₖ with zₖ = random_signs(dim, seed, k) for k = 0 … n − 1; the estimate is their mean, its standard "
+    "error √(Σ (tₖ − mean)² / (n − 1)) / √n. `values.std()` divides by n − 1.",
     """\
 def hutchinson_trace(product, dim, samples, seed=0):
     signs = [random_signs(dim, seed, k) for k in range(samples)]
@@ -247,32 +214,29 @@ EXERCISE = Exercise(
     reference=hutchinson_trace,
     cases=cases,
     wrong=(
-        takes_ones,
-        takes_minus_ones,
-        takes_zeros_and_ones,
-        takes_normal_numbers,
+        takes_ones_for_all_vectors,
+        draws_zeros_and_ones,
+        draws_normal_numbers,
         makes_z_as_long_as_1,
-        takes_the_same_vector_again,
-        turns_one_vector_around,
-        ignores_the_seed,
+        takes_rows_of_the_identity,
+        takes_the_same_vector_each_time,
+        forgets_the_seed,
         draws_without_a_seed,
-        asks_for_the_diagonal,
-        stops_when_it_looks_converged,
-        leaves_one_sample_out,
-        forgets_the_second_z,
-        takes_the_length_of_the_product,
+        draws_one_vector_too_few,
+        adds_up_without_dividing,
+        divides_by_the_size,
         drops_the_sign,
-        divides_by_the_dimension,
-        adds_the_samples_up,
+        forgets_to_multiply_by_z,
+        measures_the_length_of_hz,
         takes_the_median,
         returns_the_standard_deviation,
+        returns_the_variance_of_the_mean,
+        divides_by_n_for_the_deviation,
         divides_by_n_and_not_its_root,
-        returns_the_variance,
-        divides_the_squares_by_n,
-        takes_one_off_twice,
+        returns_half_an_interval,
         returns_tensors,
     ),
-    also_right=(with_sums, with_a_table, while_it_goes),
+    also_right=(with_signs_of_its_own, adding_up_as_it_goes),
     hints=HINTS,
     reaches="measure",
     probe=probe_hutchinson_trace,

@@ -29,7 +29,7 @@ def cases(seed: int) -> list[Case]:
 
     def case(formula: str, params: list[Tensor], *known: Tensor, dtype: torch.dtype = torch.float64) -> Case:
         v = drawn(sum(param.numel() for param in params)).to(dtype)
-        return {"formula": formula, "params": params, "known": [*known], "v": v}
+        return {"formula": formula, "params": [*params], "known": [*known], "v": v}
 
     def network(inputs: int, hidden: int, rows: int, dtype: torch.dtype) -> Case:
         weights = drawn(hidden, inputs) / 2, drawn(hidden) / 2, drawn(1, hidden), drawn(2)

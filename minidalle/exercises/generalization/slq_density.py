@@ -8,337 +8,220 @@ from torch import Tensor
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.curvature import probe_slq_density
 from minidalle.generalization.hessian import Product
-from minidalle.generalization.lanczos import (
-    default_width,
-    density_grid,
-    lanczos,
-    random_signs,
-    random_start,
-    slq_density,
-    slq_nodes,
-)
+from minidalle.generalization.lanczos import default_width, density_grid, slq_density, slq_nodes
 from minidalle.runtime import generator
 
-Curve = tuple[Tensor, Tensor]
+Answer = tuple[Tensor, Tensor]
 
 
 def cases(seed: int) -> list[Case]:
-    """Diagonals, for which all signs say the same: one number; two, with a width; twice the same and below 0; fewer
-    steps than eigenvalues; bells that overlap; many."""
+    """Two eigenvalues; the same several times; one that most share, between two ends; a width, and none; more probes."""
     chance = generator(seed, "generalization.slq_density")
 
-    def drawn(size: int, low: float, high: float) -> Tensor:
-        """Numbers with one digit behind the point, at least 0.5 apart, in any order."""
-        gaps = 0.5 + torch.rand(size, generator=chance) * (2 * (high - low) / size - 1)
-        return (low + gaps.cumsum(0)).double().mul(10).round()[torch.randperm(size, generator=chance)] / 10
+    def numbers(count: int, low: float, high: float) -> list[float]:
+        return (low + (high - low) * torch.rand(count, generator=chance)).mul(10).round().div(10).tolist()
 
-    def case(diagonal: Tensor, steps: int, probes: int, width: float | None = None) -> Case:
-        start = int(torch.randint(1000, (), generator=chance))
-        return {"diagonal": diagonal, "steps": steps, "probes": probes, "seed": start, "width": width}
+    def case(diagonal: list[float], steps: int, probes: int, width: float | None) -> Case:
+        lot = int(torch.randint(100, (), generator=chance))
+        return {"diagonal": torch.tensor(diagonal, dtype=torch.float64), "steps": steps, "probes": probes, "seed": lot,
+                "width": width}  # fmt: skip
 
-    twice = drawn(3, -4, 6)
     return [
-        case(drawn(1, 1, 4), 1, 1),
-        case(drawn(2, -3, 5), 3, 2, width=0.5),
-        case(twice[[0, 1, 0, 2, 0]], 5, 3, width=0.3),
-        case(drawn(5, -6, 6), 5, 1),
-        case(drawn(8, -8, 8), 4, 3),
-        case(drawn(6, 0, 12), 8, 2, width=2.5),
-        case(drawn(12, -9, 15), 6, 4),
+        case([*numbers(1, -3, -1), *numbers(1, 1, 3)], 2, 2, 0.5),
+        case(numbers(2, -3, 3) * 3, 2, 2, *numbers(1, 0.2, 0.4)),
+        case([*numbers(1, -9, -5), 0.0, 0.0, 0.0, *numbers(1, 5, 9)], 3, 1, 2.0),
+        case(numbers(5, -5, 5), 5, 2, None),
+        case(numbers(4, -4, -1) + numbers(4, 2, 9), 8, 3, *numbers(1, 0.5, 0.9)),
     ]
 
 
-def _bells(grid: Tensor, values: Tensor, width: float) -> Tensor:
-    """[M, N], each of area 1."""
-    return torch.exp(-(((grid[:, None] - values) / width) ** 2) / 2) / (width * math.sqrt(2 * math.pi))
-
-
-def _curve(values: Tensor, weights: Tensor, width: float | None, own: float | None = None) -> Curve:
-    """What is right, if the points are; `own` is the width of bells that are not as wide as the grid is made for."""
+def _parts(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> tuple:
+    values, weights = slq_nodes(product, dim, steps, probes, seed)
     width = default_width(values) if width is None else width
     grid = density_grid(values, width)
-    return grid, _bells(grid, values, own or width) @ weights
+    return values, weights, width, grid, (grid[:, None] - values) / width
 
 
-def forgets_the_weights(
+def _bells(off: Tensor, width: float) -> Tensor:
+    return torch.exp(-(off**2) / 2) / (width * math.sqrt(2 * math.pi))
+
+
+def gives_all_values_the_same_weight(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Each bell counts as much as its weight says. Without it, each is a whole spectrum, and the area is not 1."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, torch.ones_like(weights), width)
-
-
-def weighs_all_alike(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """A point can stand for one eigenvalue or for many: take the weights that belong to the values."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, torch.full_like(weights, 1 / len(weights)), width)
-
-
-def forgets_to_square_the_first_components(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """A point's weight is the square of its eigenvector's first component: only squares add up to 1."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, (weights * probes).sqrt() / probes, width)
+) -> Answer:
+    """A Ritz value stands for as many eigenvalues as its weight says: multiply each bell by it."""
+    _, _, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width).mean(1)
 
 
 def squares_the_weights(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """The weights are squares already, and add up to 1. Squared once more they do not."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, (weights * probes) ** 2 / probes, width)
+) -> Answer:
+    """The weights of `slq_nodes` are squares already, and add up to 1: take them as they are."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width) @ weights**2
 
 
-def adds_the_starts_up(
+def divides_by_the_probes_again(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Each start gives a whole density. The spectrum's is their mean, not their sum: weights over `probes`."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, weights * probes, width)
+) -> Answer:
+    """The weights of all probes together add up to 1 already: the density's area would be 1 / probes."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width) @ weights / probes
 
 
-def takes_one_start(
+def forgets_to_normalize_the_bells(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """`probes` is how many starts there are: one alone depends on chance. Hand it on to `slq_nodes`."""
-    values, weights = slq_nodes(product, dim, steps, 1, seed)
-    return _curve(values, weights, width)
+) -> Answer:
+    """A bell of height 1 has the area width · √2π: divide by that."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, torch.exp(-(off**2) / 2) @ weights
 
 
-def takes_one_step_too_few(
+def forgets_the_width_in_the_area(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """`steps` is the number of products for each start, so there are as many values. You have one fewer."""
-    values, weights = slq_nodes(product, dim, max(steps - 1, 1), probes, seed)
-    return _curve(values, weights, width)
+) -> Answer:
+    """A wide bell has a larger area: divide by width · √2π, not by √2π."""
+    _, weights, _, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, 1.0) @ weights
 
 
-def takes_the_values_of_all_steps(
+def forgets_the_root_in_the_area(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """What `lanczos` gives early is replaced by what it gives later: of each start, take the last one only."""
-    found = [list(lanczos(product, random_signs(dim, seed, k), steps)) for k in range(probes)]
-    values = torch.cat([ritz.values for start in found for ritz in start])
-    weights = torch.cat([ritz.weights / len(start) for start in found for ritz in start]) / probes
-    return _curve(values, weights, width)
-
-
-def starts_in_any_direction(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Normal numbers give each eigenvalue another weight by chance. Start with signs, as `slq_nodes` does."""
-    found = [list(lanczos(product, random_start(dim, seed + k), steps))[-1] for k in range(probes)]
-    return _curve(
-        torch.cat([ritz.values for ritz in found]), torch.cat([ritz.weights for ritz in found]) / probes, width
-    )
+) -> Answer:
+    """The area of a bell is width · √(2π): you divided by width · 2π."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, torch.exp(-(off**2) / 2) @ weights / (width * 2 * math.pi)
 
 
 def takes_the_width_for_the_variance(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """`width` is the standard deviation. The variance, its square, is what stands in the exponent: / (2 * width**2)."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    return _curve(values, weights, width, own=math.sqrt(width))
+) -> Answer:
+    """`width` is a standard deviation: (x − value)² is divided by 2 width², and the area by width."""
+    values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
+    bells = torch.exp(-((grid[:, None] - values) ** 2) / (2 * width)) / math.sqrt(2 * math.pi * width)
+    return grid, bells @ weights
 
 
-def makes_bells_half_as_wide(
+def forgets_the_half_in_the_exponent(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """`width` is the standard deviation, from the middle to one side. Yours goes from side to side."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    return _curve(values, weights, width, own=width / 2)
+) -> Answer:
+    """A Gaussian is exp(−½ ((x − value) / width)²): you left out the ½."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, torch.exp(-(off**2)) @ weights / (width * math.sqrt(2 * math.pi))
+
+
+def draws_tents(
+    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+) -> Answer:
+    """The exponent has the *square* of the distance. Without it, each value is a tent with a tip."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, torch.exp(-off.abs()) @ weights / (2 * width)
 
 
 def always_takes_the_default_width(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """`default_width(values)` is only for `width=None`. A width that is given is the width."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    return _curve(values, weights, None)
+) -> Answer:
+    """A width that is given is the one to take; `default_width` is for None."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, None)
+    return grid, _bells(off, width) @ weights
 
 
-def makes_each_bell_as_high_as_1(
+def makes_the_highest_point_1(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """A density has area 1, not height 1: divide each bell by width · √2π."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    grid, density = _curve(values, weights, width)
-    return grid, density * width * math.sqrt(2 * math.pi)
+) -> Answer:
+    """A density has the area 1, whatever its height: do not divide by the maximum."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    density = _bells(off, width) @ weights
+    return grid, density / density.max()
 
 
-def normalizes_without_the_width(
+def adds_up_to_1_on_the_grid(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """√2π is right for a width of 1. A bell that is twice as wide is half as high: divide by the width, too."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    grid, density = _curve(values, weights, width)
-    return grid, density * width
+) -> Answer:
+    """The *area* is 1, not the sum of the points: their distance on the grid counts. The bells do that by themselves."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    density = _bells(off, width) @ weights
+    return grid, density / density.sum()
 
 
-def forgets_the_root_of_two_pi(
+def leaves_the_signs_out(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """The area below exp(−x²/2) is √2π. Divide by that and by the width."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    grid, density = _curve(values, weights, width)
-    return grid, density * math.sqrt(2 * math.pi)
-
-
-def forgets_the_half(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """There is a ½ in the exponent: −½ ((x − value) / width)². Without it the bells are too narrow for their height."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    grid, density = _curve(values, weights, width, own=width / math.sqrt(2))
-    return grid, density / math.sqrt(2)
-
-
-def forgets_the_square(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """In the exponent of a Gaussian stands the square of the distance. Without it, it is a peak, and no bell."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
-    grid = density_grid(values, width)
-    peaks = torch.exp(-(grid[:, None] - values).abs() / (2 * width)) / (width * math.sqrt(2 * math.pi))
-    return grid, peaks @ weights
+) -> Answer:
+    """Negative eigenvalues are what one wants to see: each bell is at its value, with its sign."""
+    values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells((grid[:, None] - values.abs()) / width, width) @ weights
 
 
 def counts_eigenvalues(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """That is how many eigenvalues lie there, with area P. A density says which share of them does: area 1."""
-    grid, density = _curve(*slq_nodes(product, dim, steps, probes, seed), width)
-    return grid, density * dim
+) -> Answer:
+    """A density integrates to 1, not to the number of eigenvalues: leave `dim` out."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width) @ weights * dim
 
 
-def divides_by_the_sum(
+def value_by_value(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """The area is 1, not the sum over the grid, which is larger the finer the grid is. Nothing is left to divide by."""
-    grid, density = _curve(*slq_nodes(product, dim, steps, probes, seed), width)
-    return grid, density / density.sum()
-
-
-def makes_the_peak_1(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """A density is as high as its area of 1 makes it: do not divide by its maximum."""
-    grid, density = _curve(*slq_nodes(product, dim, steps, probes, seed), width)
-    return grid, density / density.max()
-
-
-def returns_the_share_below(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Which share of the eigenvalues lies below x is the density's integral: it grows to 1. Return the density."""
-    grid, density = _curve(*slq_nodes(product, dim, steps, probes, seed), width)
-    return grid, density.cumsum(0) * (grid[1] - grid[0])
-
-
-def bell_by_bell(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Right: one normal distribution after the other."""
-    values, weights = slq_nodes(product, dim, steps, probes, seed)
-    if width is None:
-        width = default_width(values)
-    grid = density_grid(values, width)
+) -> Answer:
+    """Right: a loop over the values."""
+    values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
     density = torch.zeros_like(grid)
-    for value, weight in zip(values, weights, strict=True):
-        density += weight * torch.distributions.Normal(value, width).log_prob(grid).exp()
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        density += weight * torch.exp(-((grid - value) ** 2) / (2 * width**2)) / math.sqrt(2 * math.pi * width**2)
     return grid, density
 
 
-def start_by_start(
+def by_torchs_normal(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Right: a density for each start, and their mean."""
-    found = [list(lanczos(product, random_signs(dim, seed, k), steps))[-1] for k in range(probes)]
-    values = torch.cat([ritz.values for ritz in found])
-    width = width or default_width(values)
-    grid = density_grid(values, width)
-    away = [(grid.unsqueeze(1) - ritz.values) / width for ritz in found]
-    densities = [(torch.exp(-one.square() / 2) * ritz.weights).sum(1) for one, ritz in zip(away, found, strict=True)]
-    return grid, torch.stack(densities).mean(0) / math.sqrt(2 * math.pi * width**2)
-
-
-def with_a_basis_of_its_own(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Curve:
-    """Right: without `lanczos`, the matrix as it is seen in an orthonormal basis that begins with the start."""
-    values, weights = [], []
-    for k in range(probes):
-        v = 2 * torch.randint(2, (dim,), generator=torch.Generator().manual_seed(seed + k)).double() - 1
-        basis, products = torch.zeros(dim, 0, dtype=torch.float64), torch.zeros(dim, 0, dtype=torch.float64)
-        while basis.shape[1] < min(steps, dim) and v.norm() > 1e-9:
-            basis = torch.cat([basis, (v / v.norm()).unsqueeze(1)], dim=1)
-            products = torch.cat([products, product(basis[:, -1]).double().unsqueeze(1)], dim=1)
-            v = products[:, -1]
-            for _ in range(2):
-                v = v - basis @ (basis.T @ v)
-        found, vectors = torch.linalg.eigh(basis.T @ products)
-        values.append(found)
-        weights.append(vectors[0].square() / probes)
-    return _curve(torch.cat(values), torch.cat(weights), width)
+) -> Answer:
+    """Right: torch knows the normal distribution."""
+    values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
+    chances = torch.distributions.Normal(values, width).log_prob(grid[:, None]).exp()
+    return grid, (chances * weights).sum(1)
 
 
 HINTS = (
-    "The points with their weights stand for the spectrum, but points cannot be drawn as a curve: put a bell in the "
-    "place of each, as large as its weight, and add the bells up.",
-    "At x the density is Σ weightᵢ · exp(−½ ((x − valueᵢ) / width)²) / (width · √2π). With the grid as a column [M, 1] "
-    "and the values as a row, one expression has all bells, [M, N]; the weights are a vector [N].",
+    "Points with weights stand for the spectrum. Each point becomes a bell of area 1, times its weight; the density is "
+    "the sum of all bells, on the grid.",
+    "A bell at v is exp(−½ ((x − v) / width)²) / (width · √2π). `grid[:, None] - values` has all differences, [points, "
+    "values]; a matrix product with the weights adds up.",
     """\
 def slq_density(product, dim, steps, probes, seed=0, width=None):
     values, weights = slq_nodes(product, dim, steps, probes, seed)
-    width = default_width(values) if width is None else width
+    width = ...
     grid = density_grid(values, width)
-    bells = torch.exp(...) / ...  # [M, N]
-    return grid, ...
+    bells = torch.exp(...) / ...
+    return grid, bells @ weights
 """,
 )
 
 EXERCISE = Exercise(
     id="generalization.slq_density",
-    points=3,
+    points=2,
     minutes=15,
     stars=2,
     reference=slq_density,
     cases=cases,
     wrong=(
-        forgets_the_weights,
-        weighs_all_alike,
-        forgets_to_square_the_first_components,
+        gives_all_values_the_same_weight,
         squares_the_weights,
-        adds_the_starts_up,
-        takes_one_start,
-        takes_one_step_too_few,
-        takes_the_values_of_all_steps,
-        starts_in_any_direction,
+        divides_by_the_probes_again,
+        forgets_to_normalize_the_bells,
+        forgets_the_width_in_the_area,
+        forgets_the_root_in_the_area,
         takes_the_width_for_the_variance,
-        makes_bells_half_as_wide,
+        forgets_the_half_in_the_exponent,
+        draws_tents,
         always_takes_the_default_width,
-        makes_each_bell_as_high_as_1,
-        normalizes_without_the_width,
-        forgets_the_root_of_two_pi,
-        forgets_the_half,
-        forgets_the_square,
+        makes_the_highest_point_1,
+        adds_up_to_1_on_the_grid,
+        leaves_the_signs_out,
         counts_eigenvalues,
-        divides_by_the_sum,
-        makes_the_peak_1,
-        returns_the_share_below,
     ),
-    also_right=(bell_by_bell, start_by_start, with_a_basis_of_its_own),
+    also_right=(value_by_value, by_torchs_normal),
     hints=HINTS,
     reaches="measure",
     probe=probe_slq_density,
-    tolerance=1e-4,
+    tolerance=1e-6,
 )

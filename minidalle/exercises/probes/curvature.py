@@ -115,6 +115,7 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
     function(again, len(matrix), samples, seed)
     function(other, len(matrix), samples, seed + 1)
     values = torch.stack([z @ matrix.double() @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
+    spread = values.std().item() if len(values) > 1 else 0.0
     diagonal = torch.equal(matrix, matrix.diag().diag())
     return {
         "products": len(first.seen),
@@ -122,13 +123,8 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
         "vectors": _variety(first.seen, again.seen, other.seen),
         "mean": mean if diagonal else "any",
         "mean, less that of these vectors": mean - values.mean().item(),
-        "error, less that of these vectors": error - _standard_error(values),
+        "error, less that of these vectors": error - spread / len(values) ** 0.5,
     }
-
-
-def _standard_error(values: Tensor) -> float:
-    """Of the mean; 0 where a single value says nothing."""
-    return values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def _entries(vectors: Sequence[Tensor]) -> str:
@@ -147,7 +143,7 @@ def _variety(first: list[Tensor], again: list[Tensor], other: list[Tensor]) -> s
     if sum(map(len, first)) < 50:
         return "too few to tell"
     if len(distinct) == 1:
-        return "always the same one" if all(map(torch.equal, first, first[1:])) else "one, and the same turned around"
+        return "always the same one"
     if len(first) != len(again) or not all(map(torch.equal, first, again)):
         return "others each time, with the same seed"
     same = len(first) == len(other) and all(map(torch.equal, first, other))

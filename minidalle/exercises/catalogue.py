@@ -15,6 +15,7 @@ from minidalle.exercises.bart import (
 from minidalle.exercises.exercise import Exercise
 from minidalle.exercises.explore import find_duplicates, recall_at_k, tfidf, word_counts
 from minidalle.exercises.generalization import (
+    barrier,
     copy_test,
     filter_normalize,
     hold_out_groups,
@@ -116,6 +117,7 @@ EXERCISES: dict[str, Exercise] = {
         slq_density.EXERCISE,
         sam_perturbation.EXERCISE,
         filter_normalize.EXERCISE,
+        barrier.EXERCISE,
         reparameterize.EXERCISE,
         copy_test.EXERCISE,
     )

@@ -31,6 +31,7 @@ from minidalle.generalization.lanczos import random_signs, random_start, slq_nod
 from minidalle.generalization.rescaling import attention_branches, require_finite
 from minidalle.runtime import generator
 from minidalle.generalization.landscape import require_alike, row_lengths
+from minidalle.generalization.landscape import interpolate, require_alike, row_lengths
 from minidalle.tokenization.bpe import BYTE_OF, SYMBOLS, split_words
 from minidalle.training.sam import global_norm
 from minidalle.vqgan.blocks import convolve, normalize

@@ -17,6 +17,7 @@ from minidalle.data.tokens import tokenize
 from minidalle.evaluation.baselines import nearest_caption_rows
 from minidalle.evaluation.free_text import Prompt, concept_recall
 from minidalle.generalization import measuring
+from minidalle.generalization.connectivity import bezier_barrier
 from minidalle.generalization.gap import examples, generalization_gap
 from minidalle.generalization.landscape import random_plane
 from minidalle.generalization.mean_loss import MeanLoss, bart_loss
@@ -152,6 +153,13 @@ def copies() -> list[Any]:
     return [found.training_captions, distances["iid"].tolist()]
 
 
+def bent() -> float:
+    """The barrier on a way over a hill at 0, past the side of it."""
+    weights = [torch.zeros(2)]
+    ways = [[torch.tensor(place)] for place in ([-1.0, 0.5], [0.0, 1.0], [2.0, 0.0])]
+    return bezier_barrier(lambda: (-weights[0].square().sum()).exp() + weights[0][0], weights, *ways, points=7)
+
+
 ENTRIES: dict[str, Callable[[], Any]] = {
     "nearest_caption_rows": lambda: nearest_caption_rows(["green car", "old apple", "old red pear"], NAMED),
     "mark_duplicates": lambda: mark_duplicates(ROWS),
@@ -174,6 +182,7 @@ ENTRIES: dict[str, Callable[[], Any]] = {
     "measure": curvature,
     "curvature_by_scale": scaled,
     "nearest_copies": copies,
+    "bezier_barrier": bent,
     "random_plane": lambda: [step.tolist() for steps in random_plane([*bart().parameters()]) for step in steps],
     "sam_sharpness": lambda: [sam_sharpness(loss(), 0.5, adaptive=adaptive).value for adaptive in (False, True)],
 }

@@ -58,7 +58,7 @@ def test_no_step_of_the_same_length_leads_higher() -> None:
 
 def test_there_are_flat_and_infinite_gradients_and_weights_of_zero() -> None:
     for seed in SEEDS:
-        cases = [dict(case) for case in EXERCISES["generalization.sam_perturbation"].cases(seed)]
+        cases: list[dict[str, Any]] = [dict(case) for case in EXERCISES["generalization.sam_perturbation"].cases(seed)]
         gradients = [vector(case["gradients"]) for case in cases]
         assert [bool(g.any()) for g in gradients].count(False) == 1
         assert [bool(g.isfinite().all()) for g in gradients].count(False) == 1
@@ -89,3 +89,31 @@ def test_rows_point_where_they_did_and_are_as_long_as_the_weights() -> None:
                 lengths = np.linalg.norm(before.ravel()) * wanted
                 assert row.ravel() @ before.ravel() == pytest.approx(lengths, abs=1e-4)
     assert seen == {0, 1, 2, 3, 4}
+
+
+def test_the_example_of_barrier_is_true() -> None:
+    heights = {0.0: 1.0, 0.5: 6.0, 1.0: 3.0}
+    assert says("barrier", "Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4.")
+    reference = EXERCISES["generalization.barrier"].reference
+    assert reference(lambda w: heights[w[0].item()], [torch.zeros(1)], [torch.ones(1)], 3) == 4
+
+
+def test_a_barrier_is_the_largest_residual_from_the_line_through_the_ends() -> None:
+    """With losses of NumPy and a line fitted by least squares through two points."""
+    for case, found in answered("barrier"):
+        tilt, w0, w1 = (vector(case[name]).numpy() for name in ("tilt", "w0", "w1"))
+        way = np.arange(case["points"]) / (case["points"] - 1)
+        places = w0 + way[:, None] * (w1 - w0)
+        losses = case["level"] + places @ tilt
+        for place, height in zip(case["hills"], case["heights"], strict=True):
+            distances = np.linalg.norm(places - vector(place).numpy(), axis=1)
+            losses = losses + height * np.exp(-((distances / case["width"]) ** 2))
+        assert losses.min() > 0
+        line = np.polynomial.Polynomial.fit([0, 1], losses[[0, -1]], 1)
+        assert found == pytest.approx((losses - line(way)).max(), abs=1e-5)
+
+
+def test_some_barriers_are_zero_and_most_are_not() -> None:
+    barriers = [found for _, found in answered("barrier")]
+    assert min(barriers) == 0
+    assert sum(height > 1 for height in barriers) > len(barriers) / 2

@@ -1,6 +1,7 @@
 """Exercise: a direction whose rows are as long as the weights' rows."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ def cases(seed: int) -> list[Case]:
         sizes = torch.randint(5, 31, shape, generator=chance) / 10
         return sizes * (2 * torch.randint(2, shape, generator=chance) - 1)
 
-    def case(*shapes: tuple[int, ...]) -> dict[str, list[Tensor]]:
+    def case(*shapes: tuple[int, ...]) -> dict[str, Any]:
         """The weights' rows are 1, 2, 3, … times as long, so that no two lengths are alike by chance."""
         params = [drawn(*shape) for shape in shapes]
         for weights in params:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def cases(seed: int) -> list[Case]:
         sizes = torch.randint(5, 31, shape, generator=chance) / 10
         return sizes * (2 * torch.randint(2, shape, generator=chance) - 1)
 
-    def case(rho: float, adaptive: bool, *shapes: tuple[int, ...]) -> dict[str, list[Tensor] | float]:
+    def case(rho: float, adaptive: bool, *shapes: tuple[int, ...]) -> dict[str, Any]:
         params, gradients = ([drawn(*shape) for shape in shapes] for _ in range(2))
         return {"params": params, "gradients": gradients, "rho": rho, "adaptive": adaptive}
 
@@ -256,11 +257,11 @@ def loop_by_loop(params: Tensors, gradients: Tensors, rho: float, adaptive: bool
 
 def with_foreach(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> list[Tensor]:
     """Right: PyTorch's own arithmetic of lists."""
-    weights = [param.detach() for param in params]
-    norm = global_norm(torch._foreach_mul(weights, gradients) if adaptive else gradients)
+    weights, slopes = [param.detach() for param in params], [*gradients]
+    norm = global_norm(torch._foreach_mul(weights, slopes) if adaptive else slopes)
     if norm == 0 or norm == math.inf or math.isnan(norm):
         return [0 * weight for weight in weights]
-    steps = torch._foreach_mul(gradients, rho / norm)
+    steps = torch._foreach_mul(slopes, rho / norm)
     return [*(torch._foreach_mul(torch._foreach_mul(steps, weights), weights) if adaptive else steps)]
 
 

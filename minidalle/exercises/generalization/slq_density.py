@@ -15,7 +15,7 @@ Answer = tuple[Tensor, Tensor]
 
 
 def cases(seed: int) -> list[Case]:
-    """Two eigenvalues; the same several times; one that most share, between two ends; a width, and none; more probes."""
+    """Two eigenvalues; the same several times; one that most share, between two ends; a width, none; more probes."""
     chance = generator(seed, "generalization.slq_density")
 
     def numbers(count: int, low: float, high: float) -> list[float]:
@@ -139,7 +139,7 @@ def makes_the_highest_point_1(
 def adds_up_to_1_on_the_grid(
     product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
 ) -> Answer:
-    """The *area* is 1, not the sum of the points: their distance on the grid counts. The bells do that by themselves."""
+    """The *area* is 1, not the sum of the points: their distance on the grid counts. The bells do that already."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     density = _bells(off, width) @ weights
     return grid, density / density.sum()

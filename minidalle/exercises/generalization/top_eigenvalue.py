@@ -116,6 +116,19 @@ def drops_the_sign(product: Product, dim: int, which: str, seed: int, tolerance:
     return abs(value), error
 
 
+def forgets_to_turn_back(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
+    """The smallest eigenvalue is minus the largest of −H: after you turn the matrix around, turn the result back."""
+    turned = (lambda v: -product(v)) if which == "SA" else product
+    return _right(turned, dim, "LA" if which == "SA" else which, seed, tolerance, most)
+
+
+def goes_to_the_middle(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
+    """The eigenvalue nearest to 0 is in the middle of the spectrum. Take the end that is asked for."""
+    ritz = list(lanczos(product, random_start(dim, seed), most))[-1]
+    nearest = int(ritz.values.abs().argmin())
+    return ritz.values[nearest].item(), ritz.errors[nearest].item()
+
+
 def returns_the_length_of_hv(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
     """‖Hv‖ has no sign, and v turns to the largest magnitude, whatever is asked for. Ritz values have both ends."""
     value, error = _right(product, dim, "LM", seed, tolerance, most)
@@ -275,6 +288,8 @@ EXERCISE = Exercise(
         takes_the_largest_for_lm,
         takes_the_other_end,
         drops_the_sign,
+        forgets_to_turn_back,
+        goes_to_the_middle,
         returns_the_length_of_hv,
         does_not_normalize_v,
         stops_after_one_product,

@@ -83,6 +83,8 @@ def run(
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
+            if name == "bart" and (alone := preset.training.bart.draft_steps):
+                say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
             with _timed(folder, name):
                 start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:

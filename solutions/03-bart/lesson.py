@@ -1,6 +1,6 @@
 # ---
 # title: BART
-# minutes: 270
+# minutes: 360
 # ---
 
 # %% [markdown]
@@ -20,7 +20,7 @@
 # - say which of DALL·E mini's changes to BART matter in a fair comparison, and what attention maps do not tell.
 #
 # **You need** lessons 01 and 02, and PyTorch as far as this: tensors and shapes, broadcasting, `backward()`, what an
-# optimizer does. Four to five hours; each section can be done on another day. After a restart of the kernel let the
+# optimizer does. About six hours; each section can be done on another day. After a restart of the kernel let the
 # cells above run again (*Run All Above Selected Cell*), which takes a few minutes at most.
 #
 # **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and
@@ -309,7 +309,8 @@ print(((apart >= 0) & (apart < 2)).int())  # who is there when guest i arrives
 # %% [markdown]
 # **Look.** Not at the masks, but at what they do to the shipped BART. On the left, each image token in its turn is
 # replaced by another, and it is measured where the logits change. On the right, one caption is read alone, and again
-# beside a longer one, so that it is filled up: with its mask, and with a mask that says that all is real.
+# beside a longer one, so that it is filled up: with its mask, and with a mask that says that all is real. (Our BART has a
+# part that DALL·E mini has not, a *draft*: a first guess of the whole picture from the caption. Section 3.11 looks at it.)
 
 # %%
 with use(mine(globals())), torch.no_grad():
@@ -1549,7 +1550,7 @@ print(f"{found} of {len(exercise.wrong)} mistakes found; inputs: {len(inputs)}")
 # **Next:** lesson 04, in which your BART's chances become pictures.
 
 # %% instructor [markdown]
-# **For the instructor.** Four to five hours; good places to stop are the ends of 3.4, 3.7 and 3.9. Planned as the
+# **For the instructor.** About six hours; good places to stop are the ends of 3.4, 3.7 and 3.9. Planned as the
 # longest are `attend`, `decoder_layer` and `sequence_loss`. The check names the usual mistakes (a mask after the
 # softmax, a reshape in place of a transpose, a sum made with what has entered, filling that counts): let it speak
 # first. All trainings together take about three minutes on two cores; set `MINIDALLE_QUICK=1` in a computer room.

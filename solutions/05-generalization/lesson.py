@@ -73,7 +73,8 @@ from minidalle.data.splits import Row
 from minidalle.evaluation import some_rows
 from minidalle.evaluation.drawing import draw_rows
 from minidalle.evaluation.reconstruction import reconstruct
-from minidalle.generalization import copying, gap, hessian, lanczos, landscape, memorization, rescaling, sharpness
+from minidalle.generalization import copying, gap, hessian, landscape, memorization, rescaling, sharpness
+from minidalle.generalization import lanczos as spectrum
 from minidalle.generalization.mean_loss import bart_loss
 from minidalle.presets import SHIPPED
 from minidalle.runtime import numpy_generator
@@ -603,7 +604,7 @@ print(f"slope {slope:.0f}, second derivative times 5: {bend:.0f}")
 
 # %%
 diagonal = torch.tensor([-10.0, 3.0, 1.0], dtype=torch.float64)
-for k, ritz in enumerate(lanczos.lanczos(lambda v: diagonal * v, lanczos.random_start(3, seed=0), 3), start=1):
+for k, ritz in enumerate(spectrum.lanczos(lambda v: diagonal * v, spectrum.random_start(3, seed=0), 3), start=1):
     print(
         k,
         [f"{value:.3f} ± {error:.3f}" for value, error in zip(ritz.values.tolist(), ritz.errors.tolist(), strict=True)],
@@ -661,10 +662,10 @@ figure, axis = plt.subplots(figsize=(8, 3.4))
 with use(mine(globals())):
     for (name, bart), style, color in zip(states.items(), ("--", "-"), (ORANGE, BLUE), strict=True):
         loss = bart_loss(bart, seen.tokens, MEASURED)
-        top, bound = lanczos.top_eigenvalue(loss.product, loss.dim, tolerance=0.02)
+        top, bound = spectrum.top_eigenvalue(loss.product, loss.dim, tolerance=0.02)
         tops[name] = top
-        trace, error = lanczos.hutchinson_trace(loss.product, loss.dim, 5)
-        grid, density = lanczos.slq_density(loss.product, loss.dim, steps=12, probes=1)
+        trace, error = spectrum.hutchinson_trace(loss.product, loss.dim, 5)
+        grid, density = spectrum.slq_density(loss.product, loss.dim, steps=12, probes=1)
         print(f"{name:14} loss {loss.value():.2f}; largest eigenvalue {top:.1f} ± {bound:.1f} (a bound); "
               f"trace {trace:,.0f} ± {error:,.0f}; area {torch.trapezoid(density, grid):.4f}; "
               f"from {grid[density > 1e-7 * density.max()].min():.1f}")  # fmt: skip
@@ -947,8 +948,8 @@ with use(mine(globals())):
     for alpha in (1.0, 4.0, 16.0):
         same = rescaling.reparameterize(by_heart, alpha)
         loss = bart_loss(same, seen.tokens, MEASURED)
-        top, _ = lanczos.top_eigenvalue(loss.product, loss.dim, tolerance=0.02)
-        relative, _ = lanczos.top_eigenvalue(hessian.rescaled(loss.product, loss.params), loss.dim, tolerance=0.02)
+        top, _ = spectrum.top_eigenvalue(loss.product, loss.dim, tolerance=0.02)
+        relative, _ = spectrum.top_eigenvalue(hessian.rescaled(loss.product, loss.params), loss.dim, tolerance=0.02)
         print(f"α = {alpha:4.0f}: seen {gap.token_nats(same, seen.tokens).mean():.6f}, "
               f"unseen {gap.token_nats(same, unseen.tokens).mean():.6f}; λmax {top:9.1f}; |W|H|W| {relative:.3f}")  # fmt: skip
 

@@ -50,7 +50,7 @@ def whole_hessian(model: nn.Module, loss_fn: Callable[..., Tensor]) -> Tensor:
     """[P, P] by torch.func, all rows at once, of a loss that takes a function for the model.
 
     Reverse over reverse: in torch 2.13 forward over reverse (`torch.func.hessian`) is wrong, and not even symmetric,
-    for a layer norm that has a scale and no bias.
+    for a layer norm that has a scale.
     """
     shapes = {name: param.shape for name, param in model.named_parameters()}
 

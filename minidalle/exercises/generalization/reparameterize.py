@@ -120,9 +120,9 @@ def changes_the_model_itself(model: nn.Module, alpha: float, layers: Layers = No
     with torch.no_grad():
         for branch in attention_branches(model).values():
             for parameter in branch["query"].parameters():
-                parameter *= alpha
+                parameter.mul_(alpha)
             for parameter in branch["key"].parameters():
-                parameter /= alpha
+                parameter.div_(alpha)
     return model
 
 
@@ -133,7 +133,7 @@ def adds_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Modu
         for branch in attention_branches(other).values():
             for part, sign in (("query", 1), ("key", -1)):
                 for parameter in branch[part].parameters():
-                    parameter += sign * alpha
+                    parameter.add_(sign * alpha)
     return other
 
 
@@ -148,12 +148,10 @@ def by_the_state_dict(model: nn.Module, alpha: float, layers: Layers = None) -> 
 def with_new_parameters(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Right: each layer gets new parameters."""
     other = deepcopy(model)
-    for branch in attention_branches(other).values():
+    for branch in attention_branches(other, layers).values():
         for part, factor in (("query", alpha), ("key", 1 / alpha)):
-            layer = branch[part]
-            layer.weight = nn.Parameter(layer.weight.detach() * factor)
-            if layer.bias is not None:
-                layer.bias = nn.Parameter(layer.bias.detach() * factor)
+            for name, parameter in [*branch[part].named_parameters()]:
+                setattr(branch[part], name, nn.Parameter(parameter.detach() * factor))
     return other
 
 

@@ -4,8 +4,7 @@ Weights and directions are lists of tensors in the order of the model's paramete
 of the weights; `loss_at` makes it of a loss that looks at a model, and leaves the model as it was.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from minidalle.errors import require
 from minidalle.runtime import generator
+from minidalle.training.sam import restored
 
 Tensors = Sequence[Tensor]
 Loss = Callable[[], Tensor | float]
@@ -143,16 +143,6 @@ def loss_at(loss: Loss, params: Tensors) -> Callable[[Tensors], float]:
             return float(loss())
 
     return at
-
-
-@contextmanager
-def restored(params: Tensors) -> Iterator[None]:
-    """Whatever happens inside, also an error or Ctrl-C: afterwards the parameters are what they were, bit for bit."""
-    before = [parameter.detach().clone() for parameter in params]
-    try:
-        yield
-    finally:
-        write(params, before)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 from minidalle.errors import require
 from minidalle.generalization.mean_loss import MeanLoss
 from minidalle.runtime import generator
-from minidalle.training.sam import global_norm, sam_perturbation
+from minidalle.training.sam import global_norm, restored, sam_perturbation
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,11 @@ def project(delta: Sequence[Tensor], weights: Sequence[Tensor], rho: float, adap
 @contextmanager
 def moved(params: Sequence[Tensor], delta: Sequence[Tensor]) -> Iterator[None]:
     """The weights at w + δ; afterwards they are w again, bit for bit, whatever happened."""
-    origins = [param.detach().clone() for param in params]
-    try:
+    with restored(params):
         with torch.no_grad():
             for param, step in zip(params, delta, strict=True):
                 param.add_(step)
         yield
-    finally:
-        with torch.no_grad():
-            for param, origin in zip(params, origins, strict=True):
-                param.copy_(origin)
 
 
 def _climb(loss: MeanLoss, rho: float, steps: int, adaptive: bool, seed: int) -> float:

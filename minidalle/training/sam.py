@@ -1,7 +1,8 @@
 """Sharpness-aware minimization: step by the gradient of the worst nearby point, not by that of the point itself."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,6 +47,18 @@ def global_norm(tensors: Sequence[Tensor]) -> float:
     return torch.stack([norm.to(norms[0]) for norm in norms]).norm().item() if norms else 0.0
 
 
+@contextmanager
+def restored(params: Sequence[Tensor]) -> Iterator[None]:
+    """Whatever happens inside, also an error or Ctrl-C: afterwards the weights are what they were, bit for bit."""
+    before = [param.detach().clone() for param in params]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for param, weights in zip(params, before, strict=True):
+                param.copy_(weights)  # w + ε − ε would not be w
+
+
 def sam_step(
     model: nn.Module, closure: Callable[[], Tensor], optimizer: Optimizer, rho: float, adaptive: bool = False
 ) -> Tensor:
@@ -64,15 +77,11 @@ def sam_step(
     params: list[Tensor] = [param for param in model.parameters() if param.requires_grad]
     loss = closure()
     gradients = torch.autograd.grad(loss, params, materialize_grads=True)
-    origins = [param.detach().clone() for param in params]
-    try:
+    with restored(params):
         with torch.no_grad():
             torch._foreach_add_(params, sam_perturbation(params, gradients, rho, adaptive))
         optimizer.zero_grad()
         closure().backward()
-    finally:
-        with torch.no_grad():
-            torch._foreach_copy_(params, origins)  # w + ε − ε would not be w, bit for bit
     optimizer.step()
     return loss.detach()
 

@@ -921,11 +921,10 @@ plt.show()
 # other in one that is α times as long.
 
 # %%
-for foot in (1.0, 0.5, 0.1):
-    width, height = 30 / foot, 20 * foot
-    print(
-        f"α = {1 / foot:4.0f}: {width:5.0f} × {height:4.0f} = {width * height:.0f}; slopes by the sides: {height:.0f}, {width:.0f}"
-    )
+for alpha in (1, 2, 10):
+    width, height = 30 * alpha, 20 / alpha
+    area = f"{width:3} × {height:2.0f} = {width * height:.0f}"
+    print(f"α = {alpha:2}: {area}; one unit more of one side adds {height:.0f}, of the other {width}")
 
 # %% [markdown]
 # **Predict.** α = 4. By what factor can the curvature along the *key* weights grow, at most?

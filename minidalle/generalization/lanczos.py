@@ -179,7 +179,7 @@ def density_grid(values: Tensor, width: float) -> Tensor:
     """Points, four to a width, from 6 widths below the smallest value to 6 above the largest: [M]."""
     require(width > 0, "width", width, "above 0")
     low, high = values.min().item() - 6 * width, values.max().item() + 6 * width
-    points = math.ceil(4 * (high - low) / width) + 1
+    points = math.ceil(4 * (high - low) / width - 1e-6) + 1  # less a little, so that rounding adds no point
     require(points <= 1_000_000, "width", width, f"at least {(high - low) / 250_000:.3g}, for a million points at most")
     return torch.linspace(low, high, points, dtype=torch.float64)
 

@@ -62,6 +62,27 @@ def takes_ones_for_all_vectors(product: Product, dim: int, samples: int, seed: i
     return _estimate(_values(product, [torch.ones(dim, dtype=torch.float64)] * samples))
 
 
+def takes_minus_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Your signs are all −1. Half of them should be +1: look at a few, and draw them with `random_signs`."""
+    return _estimate(_values(product, [-torch.ones(dim, dtype=torch.float64)] * samples))
+
+
+def turns_one_vector_around(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """A sign for the whole vector cancels in z · Hz: each of its P entries needs a sign of its own."""
+    turns = (1 - 2 * (k % 2) for k in range(samples))
+    return _estimate(_values(product, [turn * random_signs(dim, seed) for turn in turns]))
+
+
+def stops_when_it_looks_converged(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """Who stops when the mean happens to stand still lets chance decide: take all samples."""
+    values: list[Tensor] = []
+    for z in _signs(dim, samples, seed):
+        values.append(z @ apply(product, z))
+        if len(values) > 1 and _estimate(torch.stack(values))[1] <= 0.1 * abs(_estimate(torch.stack(values))[0]):
+            break
+    return _estimate(torch.stack(values))
+
+
 def draws_zeros_and_ones(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
     """`randint(2, …)` gives 0 and 1, but you need −1 and +1: `random_signs` has them."""
     return _estimate(_values(product, [(z + 1) / 2 for z in _signs(dim, samples, seed)]))
@@ -161,6 +182,12 @@ def divides_by_n_and_not_its_root(product: Product, dim: int, samples: int, seed
     return values.mean().item(), values.std().item() / samples
 
 
+def takes_one_off_twice(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
+    """n − 1 belongs into the standard deviation, where `std()` has it already. Divide that by √n."""
+    values = _values(product, _signs(dim, samples, seed))
+    return values.mean().item(), values.std().item() / math.sqrt(samples - 1)
+
+
 def returns_half_an_interval(product: Product, dim: int, samples: int, seed: int = 0) -> Answer:
     """1.96 standard errors to each side make an interval. What is wanted is one standard error."""
     mean, error = _estimate(_values(product, _signs(dim, samples, seed)))
@@ -215,6 +242,9 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=(
         takes_ones_for_all_vectors,
+        takes_minus_ones,
+        turns_one_vector_around,
+        stops_when_it_looks_converged,
         draws_zeros_and_ones,
         draws_normal_numbers,
         makes_z_as_long_as_1,
@@ -233,6 +263,7 @@ EXERCISE = Exercise(
         returns_the_variance_of_the_mean,
         divides_by_n_for_the_deviation,
         divides_by_n_and_not_its_root,
+        takes_one_off_twice,
         returns_half_an_interval,
         returns_tensors,
     ),

@@ -223,15 +223,16 @@ HINTS = (
     "Put the training rows into a random order, then bring those of equal captions together. If everybody now takes "
     "the caption from some places further on, and those are enough places, nobody meets the own words again.",
     "Enough is the number of rows of the most frequent caption: with shuffled[most:] + shuffled[:most], each row "
-    "leaves the block of its own caption, and the last rows go on at the start. `sort` keeps the random order "
-    "within a block.",
+    "leaves the block of its own caption, and the last rows go on at the start. Blocks stand in the order in which "
+    "their captions are met: by the alphabet, every seed would give the same.",
     """\
 def shuffle_captions(captions, splits, seed=0):
     train = [row for row, split in enumerate(splits) if ...]
     places = torch.randperm(len(train), generator=generator(seed, "shuffled captions")).tolist()
     shuffled = [train[place] for place in places]
     most = max(Counter(captions[row] for row in train).values())
-    shuffled.sort(key=...)
+    first = {}  # caption → how many others were met before it
+    shuffled.sort(key=lambda row: first.setdefault(..., len(first)))
     order = list(range(len(captions)))
     for row, other in zip(shuffled, ...):
         order[row] = other

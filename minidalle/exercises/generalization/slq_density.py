@@ -8,7 +8,14 @@ from torch import Tensor
 from minidalle.exercises.exercise import Case, Exercise
 from minidalle.exercises.probes.curvature import probe_slq_density
 from minidalle.generalization.hessian import Product
-from minidalle.generalization.lanczos import default_width, density_grid, slq_density, slq_nodes
+from minidalle.generalization.lanczos import (
+    default_width,
+    density_grid,
+    lanczos,
+    random_start,
+    slq_density,
+    slq_nodes,
+)
 from minidalle.runtime import generator
 
 Answer = tuple[Tensor, Tensor]
@@ -32,6 +39,7 @@ def cases(seed: int) -> list[Case]:
         case([*numbers(1, -9, -5), 0.0, 0.0, 0.0, *numbers(1, 5, 9)], 3, 1, 2.0),
         case(numbers(5, -5, 5), 5, 2, None),
         case(numbers(4, -4, -1) + numbers(4, 2, 9), 8, 3, *numbers(1, 0.5, 0.9)),
+        case([3.0 * place + move for place, move in enumerate(numbers(8, -11, -9))], 4, 3, None),
     ]
 
 
@@ -47,23 +55,59 @@ def _bells(off: Tensor, width: float) -> Tensor:
 
 
 def gives_all_values_the_same_weight(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A Ritz value stands for as many eigenvalues as its weight says: multiply each bell by it."""
     _, _, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, _bells(off, width).mean(1)
 
 
-def squares_the_weights(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+def forgets_the_weights(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
+    """Without its weight each bell is a whole spectrum: multiply it by the weight, so that all areas add up to 1."""
+    _, _, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width).sum(1)
+
+
+def adds_the_probes_up(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
+    """Each probe gives a whole density. The spectrum's is their mean: the weights of all probes add up to 1."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width) @ weights * probes
+
+
+def forgets_to_square_the_first_components(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
+    """A weight is the *square* of an eigenvector's first component: only the squares add up to 1."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off, width) @ (weights / probes).sqrt()
+
+
+def takes_one_probe(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
+    """One probe depends on chance: hand `probes` on to `slq_nodes`."""
+    _, weights, width, grid, off = _parts(product, dim, steps, 1, seed, width)
+    return grid, _bells(off, width) @ weights
+
+
+def starts_in_any_direction(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
+) -> Answer:
+    """Normal numbers give each eigenvalue another weight by chance. Start with signs, as `slq_nodes` does."""
+    found = [list(lanczos(product, random_start(dim, seed + k), steps))[-1] for k in range(probes)]
+    values = torch.cat([ritz.values for ritz in found])
+    width = default_width(values) if width is None else width
+    grid = density_grid(values, width)
+    bells = _bells((grid[:, None] - values) / width, width)
+    return grid, bells @ torch.cat([ritz.weights for ritz in found]) / probes
+
+
+def squares_the_weights(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
     """The weights of `slq_nodes` are squares already, and add up to 1: take them as they are."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, _bells(off, width) @ weights**2
 
 
 def divides_by_the_probes_again(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """The weights of all probes together add up to 1 already: the density's area would be 1 / probes."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -71,7 +115,7 @@ def divides_by_the_probes_again(
 
 
 def forgets_to_normalize_the_bells(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A bell of height 1 has the area width · √2π: divide by that."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -79,7 +123,7 @@ def forgets_to_normalize_the_bells(
 
 
 def forgets_the_width_in_the_area(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A wide bell has a larger area: divide by width · √2π, not by √2π."""
     _, weights, _, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -87,7 +131,7 @@ def forgets_the_width_in_the_area(
 
 
 def forgets_the_root_in_the_area(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """The area of a bell is width · √(2π): you divided by width · 2π."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -95,7 +139,7 @@ def forgets_the_root_in_the_area(
 
 
 def takes_the_width_for_the_variance(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """`width` is a standard deviation: (x − value)² is divided by 2 width², and the area by width."""
     values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
@@ -104,23 +148,21 @@ def takes_the_width_for_the_variance(
 
 
 def forgets_the_half_in_the_exponent(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A Gaussian is exp(−½ ((x − value) / width)²): you left out the ½."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, torch.exp(-(off**2)) @ weights / (width * math.sqrt(2 * math.pi))
 
 
-def draws_tents(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Answer:
+def draws_tents(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
     """The exponent has the *square* of the distance. Without it, each value is a tent with a tip."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, torch.exp(-off.abs()) @ weights / (2 * width)
 
 
 def always_takes_the_default_width(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A width that is given is the one to take; `default_width` is for None."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, None)
@@ -128,7 +170,7 @@ def always_takes_the_default_width(
 
 
 def makes_the_highest_point_1(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """A density has the area 1, whatever its height: do not divide by the maximum."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -137,7 +179,7 @@ def makes_the_highest_point_1(
 
 
 def adds_up_to_1_on_the_grid(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
     """The *area* is 1, not the sum of the points: their distance on the grid counts. The bells do that already."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
@@ -145,17 +187,13 @@ def adds_up_to_1_on_the_grid(
     return grid, density / density.sum()
 
 
-def leaves_the_signs_out(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Answer:
+def leaves_the_signs_out(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
     """Negative eigenvalues are what one wants to see: each bell is at its value, with its sign."""
     values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
     return grid, _bells((grid[:, None] - values.abs()) / width, width) @ weights
 
 
-def counts_eigenvalues(
-    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
-) -> Answer:
+def counts_eigenvalues(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
     """A density integrates to 1, not to the number of eigenvalues: leave `dim` out."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, _bells(off, width) @ weights * dim
@@ -179,6 +217,29 @@ def by_torchs_normal(
     values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
     chances = torch.distributions.Normal(values, width).log_prob(grid[:, None]).exp()
     return grid, (chances * weights).sum(1)
+
+
+def with_a_basis_of_its_own(
+    product: Product, dim: int, steps: int, probes: int, seed: int = 0, width: float | None = None
+) -> Answer:
+    """Right: without `lanczos`, the matrix as it is seen in an orthonormal basis that begins with the start."""
+    values, weights = [], []
+    for k in range(probes):
+        v = 2 * torch.randint(2, (dim,), generator=torch.Generator().manual_seed(seed + k)).double() - 1
+        basis, products = torch.zeros(dim, 0, dtype=torch.float64), torch.zeros(dim, 0, dtype=torch.float64)
+        while basis.shape[1] < min(steps, dim) and v.norm() > 1e-9:
+            basis = torch.cat([basis, (v / v.norm()).unsqueeze(1)], dim=1)
+            products = torch.cat([products, product(basis[:, -1]).double().unsqueeze(1)], dim=1)
+            v = products[:, -1]
+            for _ in range(2):
+                v = v - basis @ (basis.T @ v)
+        found, vectors = torch.linalg.eigh(basis.T @ products)
+        values.append(found)
+        weights.append(vectors[0].square() / probes)
+    points = torch.cat(values)
+    width = default_width(points) if width is None else width
+    grid = density_grid(points, width)
+    return grid, _bells((grid[:, None] - points) / width, width) @ torch.cat(weights)
 
 
 HINTS = (
@@ -205,6 +266,11 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=(
         gives_all_values_the_same_weight,
+        forgets_the_weights,
+        adds_the_probes_up,
+        forgets_to_square_the_first_components,
+        takes_one_probe,
+        starts_in_any_direction,
         squares_the_weights,
         divides_by_the_probes_again,
         forgets_to_normalize_the_bells,
@@ -219,7 +285,7 @@ EXERCISE = Exercise(
         leaves_the_signs_out,
         counts_eigenvalues,
     ),
-    also_right=(value_by_value, by_torchs_normal),
+    also_right=(value_by_value, by_torchs_normal, with_a_basis_of_its_own),
     hints=HINTS,
     reaches="measure",
     probe=probe_slq_density,

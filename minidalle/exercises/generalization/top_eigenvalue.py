@@ -13,8 +13,6 @@ from minidalle.runtime import generator
 
 Answer = tuple[float, float]
 
-ENOUGH = 1000  # products, for any method
-
 
 def cases(seed: int) -> list[Case]:
     """One number; diagonals, both ends; full matrices: tiny numbers, the largest magnitude, all below 0, one that ones
@@ -37,7 +35,7 @@ def cases(seed: int) -> list[Case]:
         inner = torch.linspace(0.08, 0.9, 18) + 0.03 * torch.rand(18, generator=chance)
         return turned(low, *(low + (high - low) * inner.double()).tolist(), high)
 
-    def case(matrix: Tensor, which: str, tolerance: float = 1e-6, most: int = ENOUGH) -> Case:
+    def case(matrix: Tensor, which: str, tolerance: float = 1e-6, most: int = 1000) -> Case:
         start = int(torch.randint(1000, (), generator=chance))
         return {"matrix": (matrix + matrix.T) / 2, "which": which, "seed": start, "tolerance": tolerance, "most": most}
 
@@ -51,7 +49,7 @@ def cases(seed: int) -> list[Case]:
         case(turned(number(1, 2), number(-6, -5)) / 10_000_000, "SA"),
         case(turned(number(-9, -7), number(3, 5), 1.0, number(-2, -1)), "LM"),
         case(turned(number(-9, -8), number(-6, -5), number(-4, -3), number(-2, -1)), "LA"),
-        case(turned(number(1, 2), number(5, 6), -1.0, number(-3, -2), 0.5, first=torch.ones(5).double()), "LA"),
+        case(turned(number(1, 2), number(5, 6), -1.0, number(-3, -2), 0.5, first=torch.ones(5)), "LA"),
         case(turned(*[number(6, 7)] * 3, number(2, 3), number(3, 4), number(4, 5)), "SA"),
         case(many(number(-4, -3), number(8, 9)), "LA"),
         case(many(number(-8, -7), number(5, 6)) / 100_000, "SA", tolerance=0.02),
@@ -62,15 +60,11 @@ def cases(seed: int) -> list[Case]:
 
 def _end(values: Tensor, which: str) -> int:
     """Which of the values, ascending."""
-    low, high = values[0].item(), values[-1].item()
-    return 0 if which == "SA" or (which == "LM" and abs(low) > abs(high)) else -1
+    return 0 if which == "SA" or (which == "LM" and values[0].abs() > values[-1].abs()) else -1
 
 
-def _search(
-    product: Product, start: Tensor, which: str, most: int, enough: Callable[[float, float], bool]
-) -> tuple[float, float]:
+def _search(product: Product, start: Tensor, which: str, most: int, enough: Callable[[float, float], bool]) -> Answer:
     """What is right, if the start and the end of the search are: `enough` is asked of value and error."""
-    value = error = 0.0
     for ritz in lanczos(product, start, most):
         end = _end(ritz.values, which)
         value, error = ritz.values[end].item(), ritz.errors[end].item()
@@ -100,7 +94,6 @@ def takes_the_largest_for_lm(product: Product, dim: int, which: str, seed: int, 
 
 def takes_the_other_end(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
     """Ritz values are in ascending order: the largest is the last one, [-1], the smallest the first, [0]."""
-    value = error = 0.0
     for ritz in lanczos(product, random_start(dim, seed), most):
         end = -1 - _end(ritz.values, which)
         value, error = ritz.values[end].item(), ritz.errors[end].item()
@@ -113,6 +106,19 @@ def drops_the_sign(product: Product, dim: int, which: str, seed: int, tolerance:
     """An eigenvalue below 0 stays below 0, also where "LM" chooses by magnitude: the loss goes down that way."""
     value, error = _right(product, dim, which, seed, tolerance, most)
     return abs(value), error
+
+
+def forgets_to_turn_back(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
+    """The smallest eigenvalue is minus the largest of −H: after you turn the matrix around, turn the result back."""
+    turned = (lambda v: -product(v)) if which == "SA" else product
+    return _right(turned, dim, which.replace("S", "L"), seed, tolerance, most)
+
+
+def goes_to_the_middle(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
+    """The eigenvalue nearest to 0 is in the middle of the spectrum. Take the end that is asked for."""
+    ritz = list(lanczos(product, random_start(dim, seed), most))[-1]
+    nearest = int(ritz.values.abs().argmin())
+    return ritz.values[nearest].item(), ritz.errors[nearest].item()
 
 
 def returns_the_length_of_hv(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
@@ -178,14 +184,14 @@ def returns_relative_errors(product: Product, dim: int, which: str, seed: int, t
 
 def starts_with_ones(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
     """What the start has nothing of is never found, and ones can be such a start: take `random_start(dim, seed)`."""
-    start = torch.ones(dim, dtype=torch.float64)
-    return _search(product, start, which, most, lambda value, error: error <= tolerance * abs(value))
+    return _search(product, torch.ones(dim).double(), which, most, lambda value, error: error <= tolerance * abs(value))
 
 
 def starts_along_one_axis(product: Product, dim: int, which: str, seed: int, tolerance: float, most: int) -> Answer:
     """With a diagonal matrix the first axis never leaves itself: start in a random direction, which has all others."""
-    start = torch.eye(dim, dtype=torch.float64)[0]
-    return _search(product, start, which, most, lambda value, error: error <= tolerance * abs(value))
+    return _search(
+        product, torch.eye(dim).double()[0], which, most, lambda value, error: error <= tolerance * abs(value)
+    )
 
 
 def returns_tensors(
@@ -202,16 +208,13 @@ def with_a_basis_of_its_own(
     """Right: an orthonormal basis that grows by the newest product, the matrix as it is seen in it, and ‖Hx − λx‖."""
     v = random_start(dim, seed)
     basis, products = torch.zeros(dim, 0, dtype=torch.float64), torch.zeros(dim, 0, dtype=torch.float64)
-    value = error = 0.0
     for _ in range(min(most, dim)):
         basis = torch.cat([basis, (v / v.norm()).unsqueeze(1)], dim=1)
         products = torch.cat([products, product(basis[:, -1]).double().unsqueeze(1)], dim=1)
         values, vectors = torch.linalg.eigh(basis.T @ products)
         end = _end(values, which)
-        value, error = (
-            values[end].item(),
-            (products @ vectors[:, end] - values[end] * (basis @ vectors[:, end])).norm().item(),
-        )
+        value, x = values[end].item(), vectors[:, end]
+        error = (products @ x - value * (basis @ x)).norm().item()
         v = products[:, -1]
         for _ in range(2):
             v = v - basis @ (basis.T @ v)
@@ -238,10 +241,8 @@ def by_power_iteration(
         return value, error, used
 
     largest, error, used = climb(0.0, most)
-    wanted = {"LA": largest > 0, "SA": largest < 0, "LM": True}[which]
-    if wanted or used == most or dim == 1:
-        return largest, error
-    return climb(-largest, most - used)[:2]
+    other_end = {"LA": largest < 0, "SA": largest > 0, "LM": False}[which]
+    return climb(-largest, most - used)[:2] if other_end and used < most and dim > 1 else (largest, error)
 
 
 HINTS = (
@@ -274,6 +275,8 @@ EXERCISE = Exercise(
         takes_the_largest_for_lm,
         takes_the_other_end,
         drops_the_sign,
+        forgets_to_turn_back,
+        goes_to_the_middle,
         returns_the_length_of_hv,
         does_not_normalize_v,
         stops_after_one_product,

@@ -143,7 +143,7 @@ def _variety(first: list[Tensor], again: list[Tensor], other: list[Tensor]) -> s
     if sum(map(len, first)) < 50:
         return "too few to tell"
     if len(distinct) == 1:
-        return "always the same one"
+        return "always the same one" if all(map(torch.equal, first, first[1:])) else "one, and the same turned around"
     if len(first) != len(again) or not all(map(torch.equal, first, again)):
         return "others each time, with the same seed"
     same = len(first) == len(other) and all(map(torch.equal, first, other))

@@ -13,7 +13,7 @@ from minidalle.runtime import generator
 from minidalle.training.sam import global_norm, sam_perturbation
 
 Tensors = Sequence[Tensor]
-Steps = list[Tensor]
+Step = list[Tensor]
 
 
 def cases(seed: int) -> list[Case]:
@@ -76,57 +76,57 @@ def _right(params: Tensors, gradients: Tensors, rho: float, adaptive: bool) -> l
     return _divided(*_parts(params, gradients, adaptive), rho)
 
 
-def gives_each_tensor_a_length_of_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def gives_each_tensor_a_length_of_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """All tensors together are ρ long, so there is one norm: that of the whole gradient, `global_norm`."""
     pairs = zip(params, gradients, strict=True)
     return [_right([param], [gradient], rho, adaptive)[0] for param, gradient in pairs]
 
 
-def adds_the_norms_of_the_tensors(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def adds_the_norms_of_the_tensors(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Lengths 3 and 4 are together √(3² + 4²) = 5, not 7. `global_norm` does that."""
     parts, norm = _parts(params, gradients, adaptive)
     norms = [part.norm().item() for part in _times(_scales(params, adaptive), gradients)]
     return _divided(parts, sum(norms) if norm < math.inf else norm, rho)
 
 
-def forgets_to_divide(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def forgets_to_divide(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """A steep loss makes your step long. Divide by the norm: how far to go is up to ρ alone."""
     parts, norm = _parts(params, gradients, adaptive)
     return _divided(parts, 1.0 if 0 < norm < math.inf else norm, rho)
 
 
-def divides_by_the_squared_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_the_squared_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """g / ‖g‖ has length 1, but g / ‖g‖² has not: take the root of the sum of squares."""
     parts, norm = _parts(params, gradients, adaptive)
     return _divided(parts, norm**2, rho)
 
 
-def divides_by_summed_absolute_values(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_summed_absolute_values(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """A length is the root of the sum of squares, not the sum of what each number is without its sign."""
     parts, _ = _parts(params, gradients, adaptive)
     scaled = _times(_scales(params, adaptive), gradients)
     return _divided(parts, sum(part.abs().sum().item() for part in scaled), rho)
 
 
-def divides_by_the_largest_number(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_the_largest_number(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """With the largest number in place of the norm, ε is longer than ρ. All numbers are part of a length."""
     parts, _ = _parts(params, gradients, adaptive)
     scaled = _times(_scales(params, adaptive), gradients)
     return _divided(parts, max(part.abs().max().item() for part in scaled), rho)
 
 
-def divides_by_the_weights_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_the_norm_of_the_weights(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """What is made as long as ρ is the gradient: divide by its norm, not by that of the weights."""
     parts, norm = _parts(params, gradients, adaptive)
     return _divided(parts, global_norm([param.detach() for param in params]) if 0 < norm < math.inf else norm, rho)
 
 
-def divides_by_the_number_of_tensors(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_the_number_of_tensors(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """ρ is the length of the whole step. It is not shared out among the tensors."""
     return [part / len(params) for part in _right(params, gradients, rho, adaptive)]
 
 
-def steps_by_the_sign_alone(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def steps_by_the_sign_alone(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """A weight on which the loss depends more moves farther: keep the gradient's sizes, and divide all by one norm."""
     scales, (_, norm) = _scales(params, adaptive), _parts(params, gradients, adaptive)
     return [
@@ -134,80 +134,82 @@ def steps_by_the_sign_alone(params: Tensors, gradients: Tensors, rho: float, ada
     ]
 
 
-def forgets_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def forgets_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """g / ‖g‖ has length 1. The step is ρ long: multiply by it."""
     return _right(params, gradients, 1.0, adaptive)
 
 
-def squares_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def squares_rho(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """ρ is the length itself, and stands in the formula once."""
     return _right(params, gradients, rho**2, adaptive)
 
 
-def goes_downhill(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def goes_downhill(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """The gradient points up, and up is where SAM looks: no minus. The optimizer goes down later."""
     return _right(params, gradients, -rho, adaptive)
 
 
-def adds_the_weights(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def adds_the_weights(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Return the step ε alone. Whoever calls adds it to the weights."""
     steps = _right(params, gradients, rho, adaptive)
     return [param.detach() + step for param, step in zip(params, steps, strict=True)]
 
 
-def is_never_adaptive(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def is_never_adaptive(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """If `adaptive` is true, large weights move farther: w² times the gradient, over the norm of |w| times it."""
     return _right(params, gradients, rho, False)
 
 
-def is_always_adaptive(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def is_always_adaptive(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Look at `adaptive`: if it is false, the weights do not count at all."""
     return _right(params, gradients, rho, True)
 
 
-def multiplies_by_the_size_only_once(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def multiplies_by_the_weights_size_once(
+    params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False
+) -> Step:
     """Adaptive, |w| is in the norm once, but w² is above it: one |w| scales the gradient, the other one the step."""
     scaled = _times(_scales(params, adaptive), gradients)
     return _divided(scaled, global_norm(scaled), rho)
 
 
-def divides_by_the_length_of_the_step(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_by_the_length_of_the_step(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Adaptive, ε / |w| is ρ long, and not ε. So below is ‖|w| ⊙ g‖, with |w| and not w²."""
     parts, _ = _parts(params, gradients, adaptive)
     return _divided(parts, global_norm(parts), rho)
 
 
-def leaves_weights_out_of_the_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def leaves_the_weights_out_of_the_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Adaptive, the norm is that of |w| ⊙ g, not of g: multiply each gradient by its weight's size before."""
     return _divided(_parts(params, gradients, adaptive)[0], global_norm(gradients), rho)
 
 
-def keeps_the_sign_of_the_weights(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def keeps_the_sign_of_the_weights(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """w times |w| turns the step around where a weight is negative, and leads down. w² is never negative."""
     signs = [param.detach().sign() if adaptive else torch.ones_like(param) for param in params]
     return _times(signs, _right(params, gradients, rho, adaptive))
 
 
-def gives_a_tensor_one_size(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def gives_a_tensor_one_size(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Adaptive, every weight has its own |w|. You take one for each tensor, its norm."""
     sizes = [torch.full_like(param, param.detach().norm().item()) for param in params]
     return _right(sizes, gradients, rho, adaptive)
 
 
-def divides_zero_by_zero(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def divides_zero_by_zero(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Where the gradient is zero, so is its norm, and 0 / 0 is no number. There ε is zero: ask before you divide."""
     parts, norm = _parts(params, gradients, adaptive)
     return [rho * part / norm for part in parts] if norm < math.inf else _divided(parts, norm, rho)
 
 
-def lets_an_infinite_gradient_pass(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def lets_an_infinite_gradient_pass(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """A small number below the line is enough for a zero gradient, but ∞ / ∞ is no number, and would ruin the weights.
     If the norm is not finite, ε is zero."""
     parts, norm = _parts(params, gradients, adaptive)
     return [rho * part / (norm + 1e-12) for part in parts]
 
 
-def as_one_vector(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def as_one_vector(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Right: all numbers in one vector, cut into tensors at the end."""
     w, g = (torch.cat([tensor.detach().reshape(-1) for tensor in tensors]) for tensors in (params, gradients))
     metric = w.square() if adaptive else torch.ones_like(w)
@@ -218,7 +220,7 @@ def as_one_vector(params: Tensors, gradients: Tensors, rho: float, adaptive: boo
     return [piece.view(param.shape) for piece, param in zip(pieces, params, strict=True)]
 
 
-def loop_by_loop(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def loop_by_loop(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Right: a loop that adds up squares, and one that divides."""
     total = 0.0
     for param, gradient in zip(params, gradients, strict=True):
@@ -232,7 +234,7 @@ def loop_by_loop(params: Tensors, gradients: Tensors, rho: float, adaptive: bool
     return steps
 
 
-def with_foreach(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Steps:
+def with_foreach(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Right: PyTorch's own arithmetic of lists."""
     weights, slopes = [param.detach() for param in params], [*gradients]
     norm = global_norm(torch._foreach_mul(weights, slopes) if adaptive else slopes)
@@ -272,7 +274,7 @@ EXERCISE = Exercise(
         divides_by_the_squared_norm,
         divides_by_summed_absolute_values,
         divides_by_the_largest_number,
-        divides_by_the_weights_norm,
+        divides_by_the_norm_of_the_weights,
         divides_by_the_number_of_tensors,
         steps_by_the_sign_alone,
         forgets_rho,
@@ -281,9 +283,9 @@ EXERCISE = Exercise(
         adds_the_weights,
         is_never_adaptive,
         is_always_adaptive,
-        multiplies_by_the_size_only_once,
+        multiplies_by_the_weights_size_once,
         divides_by_the_length_of_the_step,
-        leaves_weights_out_of_the_norm,
+        leaves_the_weights_out_of_the_norm,
         keeps_the_sign_of_the_weights,
         gives_a_tensor_one_size,
         divides_zero_by_zero,

@@ -1088,7 +1088,7 @@ show(np.concatenate([drawn[first], train_pictures[nearest[first]], real[first]])
 # | 7 | λmax differs from run to run by much | dropout is on, or each product has another batch | eval mode, one fixed set of rows |
 #
 # **Everything at once, for your own model.** In a terminal; it writes a page with tables, plots and the nearest pictures
-# (about five minutes):
+# (two or three minutes on two quiet cores):
 #
 # ```
 # minidalle gap --run runs/mine

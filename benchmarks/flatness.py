@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from generalization import BART, SEEDS, Data, losses, some_examples, training_rows
+from generalization import BART, SEEDS, Data, batch, losses, some_examples, training_rows
 
-from minidalle.bart import Bart, sequence_loss, shift_right
+from minidalle.bart import Bart, sequence_loss
 from minidalle.checkpoint import save_json
 from minidalle.generalization.gap import examples
 from minidalle.generalization.hessian import rescaled
@@ -45,7 +45,6 @@ class Arm:
     learning_rate: float = 2e-3
     rho: float = 0.0
     dropout: float = 0.0
-    weight_decay: float = 0.0
     average: float = 0.0
     noise: float = 0.0
 
@@ -108,21 +107,17 @@ def _mean(bart: Bart, tokens: Any, rows: np.ndarray) -> float:
 
 def _train(bart: Bart, tokens: Any, measured: np.ndarray, arm: Arm, seed: int) -> tuple[Bart, int]:
     """Steps until the loss of the measured rows is at the target; the model, or its average, and how many."""
-    base = torch.optim.AdamW(bart.parameters(), arm.learning_rate, betas=(0.9, 0.98), weight_decay=arm.weight_decay)
+    base = torch.optim.AdamW(bart.parameters(), arm.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     optimizer = SAM(base, arm.rho) if arm.rho else base
     average = Average(bart, arm.average)
     average.model.requires_grad_(True)  # its curvature is measured, too
     for step in range(1, MOST_STEPS + 1):
-        chance = numpy_generator(seed, "batch", step)
-        rows = torch.from_numpy(chance.integers(len(tokens.image), size=arm.batch_size))
+        *given, image = batch(tokens, arm.batch_size, seed, step)
         base.param_groups[0]["lr"] = arm.learning_rate * min(1.0, step / 50)
-        text, mask, image = tokens.text[rows], tokens.text_mask[rows], tokens.image[rows]
-        longest = int(mask.sum(1).max())
-        image_in = shift_right(image, bart.config.start_token)
 
-        def closure(text=text[:, :longest], mask=mask[:, :longest], image_in=image_in, image=image):  # type: ignore
+        def closure(given: Any = given, image: Any = image) -> Any:
             optimizer.zero_grad()
-            loss = sequence_loss(bart.train()(text, mask, image_in), image)
+            loss = sequence_loss(bart.train()(*given), image)
             loss.backward()
             return loss
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import minidalle
 from minidalle.bart import Bart, BartConfig, sequence_loss, shift_right
@@ -94,17 +95,22 @@ def some_examples(data: Data, split: str) -> Examples:
     return examples(data.codec, data.pictures, some_rows(data.pictures, split, MEASURED))
 
 
+def batch(tokens: TokenizedPictures, size: int, seed: int, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Text, its mask, the decoder's input and the image tokens of one step, rows drawn with replacement."""
+    rows = torch.from_numpy(numpy_generator(seed, "batch", step).integers(len(tokens.image), size=size))
+    text, mask, image = tokens.text[rows], tokens.text_mask[rows], tokens.image[rows]
+    longest = int(mask.sum(1).max())
+    return text[:, :longest], mask[:, :longest], shift_right(image, BART.start_token), image
+
+
 def train(bart: Bart, seen: TokenizedPictures, arm: Arm, seed: int, watch: Any = None) -> None:
     """The plainest training that works; `watch(step)` is called every `arm.every` steps, and stops it if it says so."""
     optimizer = torch.optim.AdamW(bart.parameters(), lr=arm.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     for step in range(1, arm.steps + 1):
-        rows = torch.from_numpy(numpy_generator(seed, "batch", step).integers(len(seen.image), size=arm.batch_size))
+        *given, image = batch(seen, arm.batch_size, seed, step)
         optimizer.param_groups[0]["lr"] = arm.learning_rate * min(1.0, step / arm.warmup)
-        text, mask, image = seen.text[rows], seen.text_mask[rows], seen.image[rows]
-        longest = int(mask.sum(1).max())
         optimizer.zero_grad()
-        logits = bart.train()(text[:, :longest], mask[:, :longest], shift_right(image, bart.config.start_token))
-        sequence_loss(logits, image).backward()
+        sequence_loss(bart.train()(*given), image).backward()
         torch.nn.utils.clip_grad_norm_(bart.parameters(), 1.0)
         optimizer.step()
         if watch and step % arm.every == 0 and watch(step):

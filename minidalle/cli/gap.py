@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +10,9 @@ from rich.table import Table
 
 from minidalle.checkpoint import save_json
 from minidalle.cli.drawing import drawer, run_or_shipped, sampling_of
+from minidalle.cli.tables import cell, new_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.errors import require
-from minidalle.evaluation.bootstrap import Estimate
 from minidalle.evaluation.parts import HELD_OUT
 from minidalle.generalization.gap import Difference
 from minidalle.generalization.measuring import Generalization, Settings, measure
@@ -74,11 +73,11 @@ def measure_gap(
 
 def gap_table(result: Generalization) -> Table:
     """Loss and gap of every split."""
-    names = ("rows", "nats per token", "caption gain", "gap", "gap, over images", "adjusted gap")
-    table = _table("What was not seen", ("split",), names)
+    names = ("nats per token", "caption gain", "gap", "gap, over images", "adjusted gap")
+    table = new_table("What was not seen", ("split", "rows"), names)
     for split in result.splits:
         raw, adjusted = (split.gap.raw, split.gap.adjusted) if split.gap else (None, None)
-        table.add_row(split.split, f"{split.rows:,}", _cell(split.loss), _cell(split.caption_gain),
+        table.add_row(split.split, f"{split.rows:,}", cell(split.loss, 2), cell(split.caption_gain, 2),
                       _signed(raw, "role"), _signed(raw, "image"), _signed(adjusted, "role"))  # fmt: skip
     return table
 
@@ -86,25 +85,16 @@ def gap_table(result: Generalization) -> Table:
 def copy_table(result: Generalization) -> Table:
     """What was drawn of every split, and whether it was copied."""
     names = ("right thing drawn", "distance of the real ones", "nearer to train", "through the VQGAN")
-    table = _table("Did it copy?", ("split",), names)
+    table = new_table("Did it copy?", ("split",), names)
     for split in result.splits:
-        table.add_row(split.split, _cell(split.right), f"{split.distance:.3f}" if split.gap else "–",
-                      _cell(split.nearer), _cell(split.nearer_again))  # fmt: skip
-    return table
-
-
-def _table(title: str, words: Sequence[str], figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in words:
-        table.add_column(name, no_wrap=True)
-    for name in figures:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_row(split.split, cell(split.right, 2), f"{split.distance:.3f}" if split.gap else "–",
+                      cell(split.nearer, 2), cell(split.nearer_again, 2))  # fmt: skip
     return table
 
 
 def curvature_table(result: Generalization) -> Table:
     """How the training loss bends at the weights."""
-    table = _table("The training loss near the weights", ("measure", "which error"), ("value", "error"))
+    table = new_table("The training loss near the weights", ("measure", "which error"), ("value", "error"))
     for one in result.curvature:
         table.add_row(one.name, one.error_is, f"{one.value:.4g}", f"{one.error:.2g}" if one.error else "–")
     return table
@@ -123,12 +113,6 @@ def notes(result: Generalization) -> list[str]:
         "less is not proof that nothing was copied. through the VQGAN: the same of real pictures that were only "
         "reconstructed.",
     ]
-
-
-def _cell(value: Estimate | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value.mean:.2f}" + ("" if value.low is None else f" ({value.low:.2f}, {value.high:.2f})")
 
 
 def _signed(value: Difference | None, of: str) -> str:

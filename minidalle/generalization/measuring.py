@@ -223,15 +223,13 @@ def nearest_copies(
 ) -> tuple[dict[str, np.ndarray], Copies]:
     """Distances to `train` of each split's drawings and of `null`'s real pictures; the drawings that are nearest."""
     index = pictures.rows("train")
-    train = pictures.pictures[index]
-    held_out = pictures.pictures[_null_rows(pictures, rows, null)]
-    nearest = {split: copy_test(shown, train, held_out)[1] for split, shown in drawn.items()}
+    train, held_out = pictures.pictures[index], pictures.pictures[_null_rows(pictures, rows, null)]
     compared = {**drawn, "real": held_out}
     distances = {name: nearest_distances(shown, train)[0].sqrt().numpy() for name, shown in compared.items()}
     unseen = [split for split in drawn if split != "train"]
     shown = np.concatenate([drawn[split] for split in unseen])
     own = np.concatenate([rows[split][: len(drawn[split])] for split in unseen])
-    near = index[np.concatenate([nearest[split] for split in unseen])]
+    near = index[copy_test(shown, train, held_out)[1]]
     away = np.concatenate([distances[split] for split in unseen])
     first = away.argsort(kind="stable")[:SHOWN]
     copies = Copies(

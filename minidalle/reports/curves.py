@@ -21,10 +21,7 @@ def plot_metrics(rows: Rows, names: dict[str, str], ylabel: str) -> str:
     Returns:
         An SVG element.
     """
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
-
-    figure = Figure(figsize=(5.2, 3.0), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_plot(5.2, 3.0)
     for (name, label), color, style in zip(names.items(), COLORS, STYLES, strict=False):
         points = [(row["step"], row[name]) for row in rows if name in row]
         marker = "o" if len(points) < 12 else ""
@@ -32,10 +29,24 @@ def plot_metrics(rows: Rows, names: dict[str, str], ylabel: str) -> str:
             axes.plot(*zip(*points, strict=True), style, color=color, marker=marker, markersize=4, label=label)
     axes.set_xlabel("step")
     axes.set_ylabel(ylabel)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
+    return as_svg(figure)
+
+
+def new_plot(width: float, height: float) -> tuple[Any, Any]:
+    """An empty plot, so many inches large: its figure and its axes."""
+    from matplotlib.figure import Figure  # without pyplot: no window, no global state
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def as_svg(figure: Any) -> str:
+    """A plot as an SVG element, to stand in a page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg")
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from minidalle.checkpoint import atomic_write
 from minidalle.evaluation.sheets import page as picture_page
 from minidalle.generalization.gap import Difference
 from minidalle.generalization.measuring import Generalization
-from minidalle.reports.curves import COLORS, STYLES
+from minidalle.reports.curves import COLORS, STYLES, as_svg, new_plot
 from minidalle.reports.page import png, write_page
 from minidalle.reports.run import UNSEEN
 
@@ -26,20 +27,20 @@ def write_gap_report(folder: Path, result: Generalization) -> Path:
     plots = {"gaps": plot_gaps(result), "distances": plot_distances(result)}
     if result.density:
         plots["spectrum"] = plot_spectrum(result)
-    files = {name: _drawn(plot, "png") for name, plot in plots.items()}
+    files = {name: _png(plot) for name, plot in plots.items()}
     copies = result.copies
     labels = [f"{caption} / {other}" for caption, other in zip(copies.captions, copies.training_captions, strict=True)]
     strips = [copies.drawn, copies.training, copies.real]
     files["nearest"] = png(picture_page(strips, ("drawn", "nearest of train", "real"), labels))
     for name, content in files.items():
         atomic_write(folder / f"{name}.png", content)
-    svgs = {name: _svg(plot) for name, plot in plots.items()}
+    svgs = {name: Markup(as_svg(plot)) for name, plot in plots.items()}
     return write_page(folder / "gap.html", "gap.html", result=result, plots=svgs, unseen=UNSEEN, copies=copies)
 
 
 def plot_gaps(result: Generalization) -> Any:
     """Raw and adjusted gap of every split: thick intervals over images, thin ones over roles."""
-    figure, axes = _figure(6.4, 3.4)
+    figure, axes = new_plot(6.4, 3.4)
     splits = [split for split in result.splits if split.gap]
     for number, (name, color) in enumerate((("gap", COLORS[0]), ("adjusted gap", COLORS[1]))):
         for place, split in enumerate(splits):
@@ -58,7 +59,7 @@ def plot_gaps(result: Generalization) -> Any:
 
 def plot_distances(result: Generalization) -> Any:
     """How far drawings of each split, and unseen real pictures, are from the nearest training picture."""
-    figure, axes = _figure(6.4, 3.4)
+    figure, axes = new_plot(6.4, 3.4)
     names = [name for name in result.distances if name != "real"]
     for number, name in enumerate([*names, "real"]):
         values = np.sort(result.distances[name])
@@ -76,7 +77,7 @@ def plot_distances(result: Generalization) -> Any:
 def plot_spectrum(result: Generalization) -> Any:
     """The density of the Hessian's eigenvalues, on a logarithmic axis."""
     assert result.density is not None
-    figure, axes = _figure(6.4, 3.2)
+    figure, axes = new_plot(6.4, 3.2)
     grid, density = (part.numpy() for part in result.density)
     axes.semilogy(grid, density.clip(min=density.max() * 1e-8), color=COLORS[0])
     axes.set_xlabel("eigenvalue of the Hessian of the training loss")
@@ -84,24 +85,7 @@ def plot_spectrum(result: Generalization) -> Any:
     return figure
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _drawn(figure: Any, form: str) -> bytes:
+def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=form, dpi=140)
+    figure.savefig(buffer, format="png", dpi=140)
     return buffer.getvalue()
-
-
-def _svg(figure: Any) -> Any:
-    from markupsafe import Markup
-
-    text = _drawn(figure, "svg").decode()
-    return Markup(text[text.index("<svg") :])

@@ -10,7 +10,7 @@ from minidalle.data import assign_splits
 from minidalle.data.build_partition import SEED, build, split_rows
 from minidalle.data.emoji import PARQUET
 from minidalle.data.partition import PARTITION, load_partition
-from minidalle.data.splits import HELD_OUT, SPLITS, Row, SplitSizes, drop_duplicates
+from minidalle.data.splits import HELD_OUT, KINDS, SPLITS, Row, SplitSizes, drop_duplicates, make_splits
 from minidalle.errors import InvalidValue
 
 Pairs = list[tuple[Row, str]]
@@ -170,3 +170,54 @@ def test_large_roles_and_mirror_images_are_never_new(rows: list[Row]) -> None:
     unseen = {row.role for row, split in zip(rows, splits, strict=True) if split in {"combo", "concept"}}
     assert len(unseen) > 800
     assert not unseen & {"kiss", "wrestling", "holding hands", "walking", "walking facing right"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_splits_are_what_their_kind_says(rows: list[Row], kind: str) -> None:
+    splits = make_splits(rows, kind, seed=3, share=0.2)
+    counts = Counter(splits)
+    assert set(counts) <= {"train", kind, "dropped"}
+    assert counts[kind] > 100
+    assert not violations(list(zip(rows, splits, strict=True)))
+    shuffled = random.Random(0).sample(rows, len(rows))
+    again = dict(zip((row.key for row in shuffled), make_splits(shuffled, kind, seed=3, share=0.2), strict=True))
+    assert [again[row.key] for row in rows] == splits
+    assert make_splits(rows, kind, seed=4, share=0.2) != splits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_share_of_what_can_be_held_out_is(rows: list[Row], kind: str) -> None:
+    """Twice the share, about twice the roles (the pictures, for `iid`)."""
+    held_out = []
+    for share in (0.2, 0.4):
+        splits = make_splits(rows, kind, seed=0, share=share)
+        held_out.append(len({row.key if kind == "iid" else row.role
+                             for row, split in zip(rows, splits, strict=True) if split == kind}))  # fmt: skip
+    assert 1.8 < held_out[1] / held_out[0] < 2.2
+
+
+def test_copies_of_an_unseen_picture_are_dropped() -> None:
+    rows = [Row(key, "noto", "", "", "", "" if key == "a" else "a" * (key in "bc")) for key in "abcdefgh"]
+    for seed in range(20):
+        splits = dict(zip("abcdefgh", make_splits(rows, "iid", seed, share=0.5), strict=True))
+        assert {splits[key] for key in "abc"} == {"train"} or sorted(splits[key] for key in "abc")[1] == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "dev"}, "kind='dev': expected one of iid, cell"),
+        ({"share": 0.0}, "share=0.0: expected above 0"),
+        ({"share": 1.0}, "share=1.0: expected above 0 and below 1"),
+        ({"share": 0.01}, "share=0.01: expected one of the 3 groups"),
+        ({"rows": [Row("a", "noto", "", "", "", "")]}, "roles, for kind='concept'"),
+        ({"rows": []}, "roles, for kind='concept'"),
+        ({"kind": "cell"}, "share=0.5: expected one of the 0 groups that `cell` can hold out"),
+    ],
+)
+def test_own_splits_name_what_is_wrong(change: dict[str, object], words: str) -> None:
+    rows = [Row(role, "noto", role, "", "", "") for role in ("cat", "dog", "fox")]
+    given: dict[str, object] = {"rows": rows, "kind": "concept", "share": 0.5}
+    with pytest.raises(InvalidValue) as error:
+        make_splits(**(given | change))  # type: ignore[arg-type]
+    assert words in str(error.value)

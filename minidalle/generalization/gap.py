@@ -40,7 +40,7 @@ def token_nll(logits: Tensor, targets: Tensor, mask: Tensor) -> TokenNLL:
     Source: Cochran 1977, "Sampling Techniques", section 2.11 (the error of a ratio).
 
     Args:
-        logits: float [B, N, V]; less than float32 is raised to float32 before anything is computed.
+        logits: float [B, N, V]; half precision is raised to float32 first, float64 stays.
         targets: long [B, N], the real tokens.
         mask: bool [B, N], True = counts. At least two images, and a token that counts in each.
 

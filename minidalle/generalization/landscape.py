@@ -43,9 +43,8 @@ def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
 
     A row is what one output reads, `w[i]`: all of its numbers count, of whatever shape. Tensors with one
     dimension or none (biases, norms) are not moved at all: [[[0.0, 2.0], [1.0, 0.0]], [5.0]],
-    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. A
-    unit of the plot is then as large as the weights: layers that are scaled up look the same, but rows
-    that are scaled each by its own number do not.
+    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. So
+    a step of 1 is as large as the weights themselves, however large these are.
 
     Args:
         direction: tensors of the parameters' shapes.

@@ -96,7 +96,7 @@ def curvature_table(result: Generalization) -> Table:
     """How the training loss bends at the weights."""
     table = new_table("The training loss near the weights", ("measure", "which error"), ("value", "error"))
     for one in result.curvature:
-        table.add_row(one.name, one.error_is, f"{one.value:.4g}", f"{one.error:.2g}" if one.error else "–")
+        table.add_row(one.name, one.error_is, f"{one.value:.4g}", f"{one.error:.3g}" if one.error else "–")
     return table
 
 

@@ -147,8 +147,8 @@ def slq_density(
     `slq_nodes(product, dim, steps, probes, seed)` are values with weights that stand for the spectrum;
     the weights of all probes together add up to 1. Each value becomes a Gaussian,
     exp(−(x − value)² / 2 width²) / (width √2π), times its weight; the density is their sum.
-    `default_width(values)` is a width where none is given, and `density_grid(values, width)` says where to
-    draw: one value 2 and width 0.5 → 49 points from −1 to 5. The area below the curve,
+    `default_width(values)` is a width where none is given, and `density_grid(values, width)` says where
+    to draw: one value 2 and width 0.5 → 49 points from −1 to 5. The area below the curve,
     `torch.trapezoid(density, grid)`, is 1.
 
     Args:

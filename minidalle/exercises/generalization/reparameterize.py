@@ -151,6 +151,25 @@ def changes_the_model_itself(model: nn.Module, alpha: float, layers: Layers = No
     return model
 
 
+def copies_the_model_for_each_branch_anew(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """One copy, before the loop: a copy in the loop forgets the branches before, and only the last one is rescaled."""
+    last = [*attention_branches(model, layers)][-1:]
+    return _changed(model, {"query": alpha, "key": 1 / alpha}, last)
+
+
+def rescales_the_model_and_returns_a_copy(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """Rescale the copy: you made one, and then rescaled the model that was given."""
+    other = deepcopy(model)
+    changes_the_model_itself(model, alpha, layers)
+    return other
+
+
+def multiplies_the_keys_bias(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """The key's bias belongs to its key: divide it, as the weight."""
+    other = _changed(_changed(model, {"query": alpha}, layers), {"key": 1 / alpha}, layers, only="weight")
+    return _changed(other, {"key": alpha}, layers, only="bias")
+
+
 def adds_alpha(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """Multiply and divide: what is added to a query does not cancel with what is taken from a key."""
     other = deepcopy(model)
@@ -224,6 +243,9 @@ EXERCISE = Exercise(
         goes_through_all_branches_always,
         rescales_layers_that_are_no_attention,
         changes_the_model_itself,
+        copies_the_model_for_each_branch_anew,
+        rescales_the_model_and_returns_a_copy,
+        multiplies_the_keys_bias,
         adds_alpha,
     ),
     also_right=(by_the_state_dict, with_new_parameters),

@@ -190,8 +190,8 @@ plt.show()
 # at the right, nearly one upon the other.*
 #
 # Half of the unseen pictures of `tone` have a picture in training that is 0.09 or less away, those of `iid` 0.14: near
-# copies in another skin tone, or of the other gender. For whole unseen roles (`concept`) the nearest is as far away as
-# for a role in an unseen style (`cell`), where the role is in training, but drawn by somebody else. So a random split
+# copies in another skin tone, or of the other gender. For whole unseen roles (`concept`) the nearest is about as far
+# away as for a role in an unseen style (`cell`), where the role is in training, but drawn by somebody else. So a random split
 # is not a hard test, and "the role is seen" does not make an easy one.
 #
 # Two rules follow. What is *reported* has to be held out in the way that the claim needs: "draws unseen people" needs
@@ -371,8 +371,8 @@ for split in SPLITS:
 # %% [markdown]
 # After 400 steps this small model has learned little by heart, and the raw gaps are small. Most of them is how hard the
 # pictures are: with the shuffled baseline nothing is left of the gap on `iid` and `tone`, and 0.09 to 0.13 nats on the
-# others, all clear of zero. With the empty caption the adjusted gaps are larger, about twice as large on `cell`, `combo`
-# and `concept`. Neither is the truth; they answer two questions. The second model has seen the same pictures, as often,
+# others, all clear of zero. With the empty caption the adjusted gaps are 1.6 to 1.8 times as large on `cell`, `combo` and
+# `concept`. Neither is the truth; they answer two questions. The second model has seen the same pictures, as often,
 # and only lacks the captions: what it cannot explain is the captions' doing. Say which baseline it was.
 #
 # ## 5.4 What does the gap depend on?

@@ -96,7 +96,8 @@ BASELINE = Preset(
 CPU = replace(
     BASELINE,
     tokenizer=TokenizerConfig(vocab_size=4096, text_length=32),
-    bart=replace(SMALL_BART, text_vocab=4096, draft_width=32),
+    bart=replace(SMALL_BART, text_vocab=4096, width=256, heads=4, hidden=1024, encoder_layers=1, decoder_layers=2,
+                 draft_width=32),
     training=replace(
         BASELINE.training,
         vqgan=replace(BASELINE.training.vqgan, steps=3000, mse_weight=8.0),
@@ -110,7 +111,7 @@ CPU = replace(
 SHIPPED = replace(
     CPU,
     vqgan=replace(SMALL_VQGAN, channels=64, decoder_blocks=(1, 3)),
-    bart=replace(CPU.bart, width=256, heads=4, hidden=1024, draft_width=64),
+    bart=replace(CPU.bart, encoder_layers=2, decoder_layers=3, draft_width=64),
     training=replace(
         CPU.training,
         vqgan=replace(CPU.training.vqgan, steps=10_000, flip=True, checkpoint_every=500),

@@ -31,7 +31,7 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
     Args:
         loss_fn: gives the loss, a scalar, of the same data each time. It is called once.
         params: float32 or float64 tensors that require gradients, P numbers altogether, each listed once.
-        v: float [P], in the order of `params`.
+        v: float [P], in the order of `params`; its precision may differ from theirs.
 
     Returns:
         [P], of v's precision. `.grad` and the random streams stay as they were. Source: Pearlmutter 1994.

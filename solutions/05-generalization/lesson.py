@@ -343,12 +343,18 @@ plt.show()
 # adjusted at zero; iid near 1 and combo near 1.4, both less when adjusted; cell and concept near 2.8, adjusted a little
 # less. The thin intervals are longer than the thick ones for cell and concept, and as long for the others.*
 #
-# Read it line by line. **`tone`**: the raw gap is small, and adjusted nothing is left: that a person has an unseen skin
-# tone costs the model nothing. **`iid`**: 0.9 nats are lost of 2.2 that captions bring on training pictures. So even
-# pictures whose near copies are in training are drawn much less surely than those that are *themselves* in training:
-# this model has learned a good deal by heart. **`cell` and `concept`**: the caption gain is *negative*. On what it never
-# saw, a caption makes the model more surprised than none would: it is sure of itself, and wrong. **`combo`** lies
-# between. One number, "the gap", would have been any of these, by the choice of a split.
+# Read it line by line.
+#
+# - **`tone`**: the raw gap is small, and adjusted nothing is left: that a person has an unseen skin tone costs the model
+#   nothing.
+# - **`iid`**: 0.9 nats are lost of 2.2 that captions bring on training pictures. So even pictures whose near copies are
+#   in training are drawn much less surely than those that are *themselves* in training: this model has learned a good
+#   deal by heart.
+# - **`cell` and `concept`**: the caption gain is *negative*. On what it never saw, a caption makes the model more
+#   surprised than none would: it is sure of itself, and wrong.
+# - **`combo`** lies between.
+#
+# One number, "the gap", would have been any of these, by the choice of a split.
 #
 # And the intervals: over roles they are a third longer on `concept` and `cell`, where several rows of a role are drawn,
 # and the same on `iid`, where hardly any are.
@@ -735,10 +741,13 @@ with use(mine(globals())):
             )
 
 # %% [markdown]
-# At first weights the slope explains the rise, and curvature hardly adds to it. By heart and near, slope and curvature
-# add up. And by heart at ρ = 0.2, one step finds a rise of 0.9, and five find 2.7: the direction of the gradient is not
-# the worst direction. So a *sharpness* of one step, away from a minimum, is mostly a gradient with another name; say how
-# many steps, and which ρ.
+# - At first weights the slope explains the rise, and curvature hardly adds to it.
+# - By heart and near, slope and curvature add up.
+# - By heart at ρ = 0.2, one step finds a rise of 0.9, and five find 2.7: the direction of the gradient is not the worst
+#   direction.
+#
+# So a *sharpness* of one step, away from a minimum, is mostly a gradient with another name; say how many steps, and
+# which ρ.
 #
 # **Look.** Does SAM find flatter minima, and do those generalize better? `flatness.json` has the answer for small BARTs
 # that learn 500 pictures by heart, each until its loss on them is 2.0 nats, so that all are compared at *the same

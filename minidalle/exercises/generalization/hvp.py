@@ -237,11 +237,11 @@ def hvp(loss_fn, params, v):
     with second_derivatives(params):
         loss = loss_fn()
         check_loss(loss)
-        slopes = torch.autograd.grad(loss, params, create_graph=..., materialize_grads=True)
+        slopes = torch.autograd.grad(...)  # a list like params
         slope = ...  # along v, a scalar
-        if not slope.requires_grad:
+        if ...:  # a linear loss
             return torch.zeros_like(v)
-        return flatten(torch.autograd.grad(..., params, materialize_grads=True)).to(v)
+        return ...  # the gradient of the slope, as one vector of v's precision
 """,
 )
 

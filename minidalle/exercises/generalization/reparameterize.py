@@ -121,6 +121,12 @@ def stops_after_the_first_branch(model: nn.Module, alpha: float, layers: Layers 
     return _changed(model, {"query": alpha, "key": 1 / alpha}, layers, branches=1)
 
 
+def leaves_cross_attention_out(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
+    """Cross-attention has queries and keys, too. Take every branch that `attention_branches` gives."""
+    own = [name for name in attention_branches(model, layers) if "cross" not in name]
+    return _changed(model, {"query": alpha, "key": 1 / alpha}, own) if own else deepcopy(model)
+
+
 def rescales_values_and_outputs_too(model: nn.Module, alpha: float, layers: Layers = None) -> nn.Module:
     """That is a second rescaling, and it would have to leave the output's bias alone. Query and key are enough."""
     return _changed(model, {"query": alpha, "key": 1 / alpha, "value": alpha, "output": 1 / alpha}, layers)
@@ -238,6 +244,7 @@ EXERCISE = Exercise(
         squares_alpha,
         divides_the_values_too,
         rescales_values_and_outputs,
+        leaves_cross_attention_out,
         rescales_values_and_outputs_too,
         stops_after_the_first_branch,
         goes_through_all_branches_always,

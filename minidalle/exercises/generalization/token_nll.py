@@ -248,8 +248,8 @@ HINTS = (
     "se = √(B / (B − 1) · Σ (s − m n)²) / n.sum(). `logits.float()` before the softmax keeps the digits.",
     """\
 def token_nll(logits, targets, mask):
-    nats = -logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)  # [B, N]
-    totals, counts = nats.where(mask, 0.0).sum(1), ...  # [B] each
+    nats = ...  # [B, N]
+    totals, counts = ..., ...  # [B] each
     mean = ...
     errors = totals - ...
     se = ...

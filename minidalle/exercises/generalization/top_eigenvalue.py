@@ -253,7 +253,6 @@ HINTS = (
     """\
 def top_eigenvalue(product, dim, which="LA", seed=0, tolerance=0.01, most=100):
     for ritz in lanczos(product, random_start(dim, seed), most):
-        low, high = ritz.values[0].item(), ritz.values[-1].item()
         end = ...  # 0 or -1
         value, error = ritz.values[end].item(), ritz.errors[end].item()
         if ...:

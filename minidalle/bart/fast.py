@@ -7,6 +7,7 @@ recorded as a CUDA graph. In float32 the logits are the readable ones up to roun
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -43,11 +44,13 @@ class FastDecoder:
         self.bart, self.device = bart, next(bart.parameters()).device
         check_precision(precision, self.device)
         self.dtype, self.compiled = DTYPES[precision], compiled
+        self.kept = torch.float32 if self.device.type == "cpu" else self.dtype  # a CPU's attention is slow in bf16
         self.weights = fast_layers.pack_decoder(bart, precision)
-        self.embed, self.layer_step, self.codes = (
-            torch.compile(step, dynamic=False) if compiled else step
-            for step in (fast_layers.embed, fast_layers.layer_step, fast_layers.codes)
-        )
+        self.embed, self.layer_step, self.codes = fast_layers.embed, fast_layers.layer_step, fast_layers.codes
+        if compiled:
+            self.embed = torch.compile(self.embed, dynamic=False)
+            self.layer_step = torch.compile(self.layer_step, dynamic=False)
+            self.codes = torch.compile(self.codes, dynamic=False)
 
     def open(self, pictures: int, rows: int, text_length: int, choose: Choose, graph: bool | None = None) -> "Decoding":
         """Make room for drawing so many pictures at a time; see `Decoding`."""
@@ -72,19 +75,23 @@ class Decoding:
         require(rows % pictures == 0, "rows", rows, f"a multiple of pictures={pictures}")
         config, device = decoder.bart.config, decoder.device
         self.decoder, self.rows, self.choose = decoder, rows, choose
-        kind = {"dtype": decoder.dtype, "device": device}
-        shape = (config.heads, -1, config.width // config.heads)
+        make = partial(torch.zeros, device=device)
         self._within, self._across = (
-            [torch.zeros(rows, 2, shape[0], length, shape[2], **kind) for _ in range(config.decoder_layers)]
+            [
+                make(rows, 2, config.heads, length, config.width // config.heads, dtype=decoder.kept)
+                for _ in range(config.decoder_layers)
+            ]
             for length in (config.image_length, text_length)
         )
-        self._positions = torch.zeros(rows if config.draft_width else 1, config.image_length, config.width, **kind)
-        self._caption = torch.zeros(rows, 1, 1, text_length, **kind)
-        self._noise = torch.zeros(pictures, config.image_codes, device=device)
-        self._tokens = torch.zeros(pictures, config.image_length + 1, dtype=torch.long, device=device)
-        self._position = torch.zeros(1, dtype=torch.long, device=device)
+        places = (rows if config.draft_width else 1, config.image_length, config.width)
+        self._positions = make(places, dtype=decoder.dtype)
+        self._caption = make(rows, 1, 1, text_length, dtype=decoder.kept)
+        self._noise = make(pictures, config.image_codes)
+        self._tokens = make(pictures, config.image_length + 1, dtype=torch.long)
+        self._position = make(1, dtype=torch.long)
         self._places = torch.arange(config.image_length, device=device)
         self._graph = device.type == "cuda" if graph is None else graph
+        self._stride = STRIDE if device.type == "cuda" else 1
         self._graphs: StepGraphs | None = None
 
     @torch.inference_mode()
@@ -96,18 +103,17 @@ class Decoding:
             for place, part in enumerate(cross_attention_cache(layer["cross_attention"], memory, bart.config.heads)):
                 kept[:, place] = part
         self._positions.copy_(bart.image_positions(weights, memory, text_mask))
-        self._caption.copy_(_bias(text_mask[:, None, None, :], self.decoder.dtype))
+        self._caption.copy_(_bias(text_mask[:, None, None, :], self.decoder.kept))
 
     @torch.inference_mode()
     def write(self, noise: Tensor) -> Tensor:
         """Draw tokens of the captions that were read: noise [B, n, K], n up to N → long [B, n]."""
         length, longest = noise.shape[1], self.decoder.bart.config.image_length
         require(length <= longest, "image tokens", length, f"at most {longest}")
-        step, rooms = self._step, range(1, longest + 1)
-        if self._graph:
-            rooms = self._rooms()
-            self._graphs = self._graphs or StepGraphs(self._step, self._restart, set(rooms))
-            step = self._graphs
+        rooms = self._rooms()
+        if self._graph and self._graphs is None:
+            self._graphs = StepGraphs(self._step, self._restart, set(rooms))
+        step = self._graphs or self._step
         self._restart()
         for position in range(length):
             self._noise.copy_(noise[:, position])
@@ -115,9 +121,9 @@ class Decoding:
         return self._tokens[:, 1 : length + 1].clone()
 
     def _rooms(self) -> list[int]:
-        """How far attention looks at each position: past it, in strides; compiled code has one length only."""
+        """How far attention looks at each position: as far as it is filled; recorded, in strides; compiled, all."""
         longest = self.decoder.bart.config.image_length
-        stride = longest if self.decoder.compiled else STRIDE
+        stride = longest if self.decoder.compiled else self._stride
         return [min(longest, stride * (position // stride + 1)) for position in range(longest)]
 
     def _restart(self) -> None:
@@ -129,7 +135,7 @@ class Decoding:
         decoder, weights = self.decoder, self.decoder.weights
         tokens = self._tokens.index_select(1, self._position)[:, 0]
         x = decoder.embed(weights, tokens.repeat(self.rows // len(tokens)), self._positions, self._position)
-        seen = _bias(self._places[:room] <= self._position, decoder.dtype)[None, None, None]
+        seen = _bias(self._places[:room] <= self._position, decoder.kept)[None, None, None]
         place = fast_layers.Place(self._position, seen, self._caption)
         for layer, within, across in zip(weights["layers"], self._within, self._across, strict=True):
             x = decoder.layer_step(layer, x, place, within, across)

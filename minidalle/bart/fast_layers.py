@@ -64,7 +64,7 @@ def _pack_layer(layer: Weights, precision: str) -> Weights:
 
 
 def _norms(weights: Weights, dtype: torch.dtype) -> Weights:
-    """The norms among some weights; a scale that is not there is one of ones: norm, scale and bias are then one step."""
+    """The norms among some weights; a scale that is not there is ones, so that each norm is one operation."""
     names = ("before", "inside", "hidden", "after", "embedding_norm", "final_norm")
     norms = {name: weights[name] for name in names if name in weights}
     return {
@@ -98,7 +98,7 @@ def layer_step(weights: Weights, x: Tensor, place: Place, within: Tensor, across
     heads, room = within.shape[2], place.image.shape[-1]
     branch = weights["attention"]
     inputs = product(branch["inputs"], optional_norm(branch, "before", x)).unflatten(-1, (3, heads, -1))
-    within.index_copy_(3, place.position, inputs[:, 1:].unsqueeze(3))
+    within.index_copy_(3, place.position, inputs[:, 1:].unsqueeze(3).to(within.dtype))
     x = _add(branch, x, _look(branch, inputs[:, 0], within[..., :room, :], place.image))
 
     branch = weights["cross_attention"]
@@ -123,8 +123,8 @@ def codes(weights: Weights, x: Tensor) -> Tensor:
 def _look(branch: Weights, query: Tensor, keys_values: Tensor, bias: Tensor) -> Tensor:
     """Attention of one query per row [R, h, d] over [R, 2, h, S, d] → [R, D]."""
     keys, values = keys_values.unbind(1)
-    seen = F.scaled_dot_product_attention(query.unsqueeze(2), keys, values, attn_mask=bias)
-    return product(branch["output"], seen.flatten(1))
+    seen = F.scaled_dot_product_attention(query.unsqueeze(2).to(keys.dtype), keys, values, attn_mask=bias)
+    return product(branch["output"], seen.flatten(1).to(query.dtype))
 
 
 def _add(branch: Weights, x: Tensor, added: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ from bart_models import KINDS, PUBLISHED, make_bart
 from torch import Tensor
 
 from minidalle.bart import Bart
-from minidalle.bart.fast import Choose, FastDecoder
+from minidalle.bart.fast import STRIDE, Choose, FastDecoder
 from minidalle.bart.fast_linear import pack, product
 from minidalle.errors import InvalidValue
-from minidalle.sampling import decode_step, generate_tokens, guide, picture_noise
+from minidalle.sampling import decode_step, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 
 SAMPLINGS = [
@@ -17,10 +17,6 @@ SAMPLINGS = [
     SamplingConfig(temperature=0.7, top_k=6, top_p=0.9, guidance=3.0),
     SamplingConfig(temperature=0.0, guidance=10.0),
 ]
-GPU = pytest.param("cuda", marks=[
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
-])  # fmt: skip
 WIDE = {"text_vocab": 50, "text_length": 12, "image_codes": 96, "image_length": 144, "width": 128, "heads": 8,
         "hidden": 341, "encoder_layers": 2, "decoder_layers": 4}  # fmt: skip
 """Longer than one stride, a hidden width that is no multiple of anything."""
@@ -107,9 +103,8 @@ def test_a_longer_picture(changes: dict, strides: bool, captions: tuple[Tensor, 
     noise = picture_noise(range(5), 144, 96)
     decoding = FastDecoder(bart).open(5, 10, 9, chooser(sampling))
     if strides:
-        decoding._rooms = lambda: [64] * 64 + [128] * 64 + [144] * 16
-        assert type(decoding)._rooms(decoding) == decoding._rooms()
-        decoding._graph, decoding._graphs = True, decoding._step
+        decoding._stride = STRIDE
+        assert decoding._rooms() == [64] * 64 + [128] * 64 + [144] * 16
     decoding.read(text, mask)
     assert torch.equal(decoding.write(noise), readable(bart, text, mask, noise, sampling))
 
@@ -206,10 +201,6 @@ def test_a_graph_draws_what_its_step_does(compiled: bool, captions: tuple[Tensor
     drawn = []
     for graph in (False, True, True):
         decoding = decoder.open(1, 1, 9, chooser(SAMPLINGS[0]), graph=graph)
-        if not graph:
-            rooms = decoding._rooms()
-            decoding._graph, decoding._graphs = True, decoding._step
-            assert rooms[-1] == 144
         decoding.read(text, mask)
         drawn += [decoding.write(noise), decoding.write(noise)]
     assert all(torch.equal(drawn[0], other) for other in drawn[1:])

@@ -19,6 +19,7 @@ REFUSED = {
     ("generate", "x", "--temperature", "-1"): "temperature=-1.0",
     ("generate", "x", "--temperature", "hot"): "'--temperature'",
     ("generate", "x", "--top-k", "0"): "top_k=0",
+    ("generate", "x", "--device", "cpu", "--precision", "fp8"): "precision='fp8': expected one of fp32, bf16, int8 on cpu",
     ("generate", "x", "--top-p", "1.5"): "top_p=1.5",
     ("generate", "x", "--guidance", "nan"): "guidance=nan",
     ("generate", "x", "-n", "0"): "'-n'",

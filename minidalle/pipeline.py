@@ -98,7 +98,7 @@ class TextToImage:
         return self.vqgan.decode(tokens)
 
     def _predict_fast(self, text: Tensor, mask: Tensor, noise: Tensor, sampling: SamplingConfig) -> Tensor:
-        """What `generate_tokens` draws, by the fast decoder; its room for so many pictures is kept for the next time."""
+        """What `generate_tokens` draws, by the fast decoder, whose room for so many pictures is kept."""
         guided, wanted = sampling.guidance != 1, (text.shape, sampling)
 
         def choose(logits: Tensor, chance: Tensor) -> Tensor:

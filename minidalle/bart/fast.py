@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from minidalle.bart import fast_layers
 from minidalle.bart.cache import cross_attention_cache
@@ -21,6 +22,9 @@ from minidalle.errors import require
 
 Choose = Callable[[Tensor, Tensor], Tensor]
 """The sampler, as the decoder sees it: logits [R, K] and noise [B, K] → a token of each picture, long [B]."""
+
+ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Kernels that may be chosen: all but cuDNN's, which plans anew for each shape."""
 
 STRIDE = 64  # a GPU's attention looks over this many tokens, twice as many, and so on: a graph for each
 
@@ -132,6 +136,10 @@ class Decoding:
 
     def _step(self, room: int) -> None:
         """One token of each picture; attention looks over the first `room` places, which hold the position."""
+        with sdpa_kernel(ATTENTIONS):
+            self._draw(room)
+
+    def _draw(self, room: int) -> None:
         decoder, weights = self.decoder, self.decoder.weights
         tokens = self._tokens.index_select(1, self._position)[:, 0]
         x = decoder.embed(weights, tokens.repeat(self.rows // len(tokens)), self._positions, self._position)
@@ -146,4 +154,5 @@ class Decoding:
 
 def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """What to add to attention's scores: 0 where it may look, and where not, so little that nothing is left."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+    little = torch.finfo(dtype).min / 4  # a kernel may add to it, and multiply it, before it takes the exponential
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, little)

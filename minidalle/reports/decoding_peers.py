@@ -1,10 +1,12 @@
 """Other people's decoders at the same shape, timed: a program of its own, as min-dalle turns autograd off for good.
 
-    python -m minidalle.reports.decoding_peers '{"peer": "min-dalle", "width": 1024, …}'
+    python -m minidalle.reports.decoding_peers '[{"peer": "min-dalle", "width": 1024, …}, …]'
 
-prints a list of seconds, one per run. Weights are random: what is measured does not depend on them.
+prints, for each that is asked for, a list of seconds, one per run, or why there is none. Weights are random: what is
+measured does not depend on them.
 """
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -22,7 +24,7 @@ PEERS = {"min-dalle": "min_dalle", "transformers": "transformers"}
 
 def min_dalle(asked: dict[str, Any], device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
     """The loop of `MinDalle.generate_raw_image_stream`, from the encoded caption to the last token."""
-    from min_dalle.models import DalleBartDecoder
+    from min_dalle.models import DalleBartDecoder  # type: ignore[import-untyped]
 
     shape = {"embed_count": asked["width"], "attention_head_count": asked["heads"], "layer_count": asked["layers"]}
     with device:
@@ -57,9 +59,11 @@ def transformers(asked: dict[str, Any], device: torch.device, dtype: torch.dtype
     config = BartConfig(vocab_size=asked["image_vocab"], d_model=asked["width"], max_position_embeddings=512,
                         encoder_layers=1, decoder_layers=asked["layers"], encoder_ffn_dim=hidden,
                         decoder_ffn_dim=hidden, encoder_attention_heads=asked["heads"],
-                        decoder_attention_heads=asked["heads"], forced_eos_token_id=None)  # fmt: skip
+                        decoder_attention_heads=asked["heads"], forced_eos_token_id=None,
+                        eos_token_id=None)  # fmt: skip
     with device:
-        model = BartForConditionalGeneration(config).to(dtype).eval()
+        model = BartForConditionalGeneration(config).eval()
+    model.to(dtype=dtype)
     rows, n = 2 * asked["pictures"], asked["tokens"]
     memory = torch.randn(rows, asked["text_length"], asked["width"], device=device, dtype=dtype)
     mask = torch.ones(rows, asked["text_length"], dtype=torch.long, device=device)
@@ -74,21 +78,30 @@ def transformers(asked: dict[str, Any], device: torch.device, dtype: torch.dtype
     def draw() -> None:
         made = model.generate(encoder_outputs=BaseModelOutput(last_hidden_state=memory), attention_mask=mask,
                               generation_config=settings, logits_processor=[guide])  # fmt: skip
-        assert made.shape == (rows, n + 1)
+        assert made.shape == (rows, n + 1), made.shape
 
     return draw
 
 
-def main() -> None:
-    """Time what the argument asks for."""
-    asked = json.loads(sys.argv[1])
+def timed(asked: dict[str, Any]) -> list[float] | str:
+    """Seconds of each run, or why there are none: other people's code may fail in any way."""
+    if importlib.util.find_spec(PEERS[asked["peer"]]) is None:
+        return "not installed"
     prepare = {"min-dalle": min_dalle, "transformers": transformers}[asked["peer"]]
     device = torch.device(asked["device"])
+    try:
+        draw = prepare(asked, device, DTYPES[asked["precision"]])
+        torch.set_num_threads(asked["threads"])  # min-dalle takes all
+        with torch.inference_mode():
+            return seconds(draw, device, asked["runs"])
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+
+
+def main() -> None:
+    """Time all that the argument asks for."""
     torch.manual_seed(0)
-    draw = prepare(asked, device, DTYPES[asked["precision"]])
-    torch.set_num_threads(asked["threads"])  # min-dalle takes all
-    with torch.inference_mode():
-        print(json.dumps(seconds(draw, device, asked["runs"])))
+    print(json.dumps([timed(asked) for asked in json.loads(sys.argv[1])]))
 
 
 if __name__ == "__main__":

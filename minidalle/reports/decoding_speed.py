@@ -1,7 +1,6 @@
 """How fast tokens are drawn: readable, fast and other people's decoders, at one shape, in one run."""
 
 import copy
-import importlib.util
 import json
 import subprocess
 import sys
@@ -87,16 +86,15 @@ def bench_decoding(task: Task, peers: bool, say: Callable[[str], None]) -> dict[
             rows.append(speed)
             say(f"  {speed.milliseconds:.2f} ms per token")
     read = {p: weights_read(task.preset.bart) * DTYPES[p].itemsize / (2 if p == "int8" else 1) for p in task.precisions}
-    for peer in PEERS if peers else ():
-        for precision in task.precisions:
-            if precision == "int8":
-                continue
-            say(f"{peer}, {precision}")
-            timed = time_peer(peer, precision, task)
-            if isinstance(timed, str):
-                left_out.append(f"{peer}, {precision}: {timed}")
+    if peers and task.shape == "shipped":
+        left_out.append("min-dalle and transformers, which have no such shape")
+    elif peers:
+        say("other people's")
+        for peer, precision, taken in time_peers(task):
+            if isinstance(taken, str):
+                left_out.append(f"{peer}, {precision}: {taken}")
             else:
-                rows.append(Speed(name=peer, precision=precision, milliseconds=1e3 * middle(timed), runs=tuple(timed)))
+                rows.append(Speed(name=peer, precision=precision, milliseconds=1e3 * middle(taken), runs=tuple(taken)))
     return {
         "shape": task.shape, "pictures": task.pictures, "tokens": task.tokens, "machine": describe(task.device),
         "ceilings": limits, "gigabytes_read": {p: size / 1e9 for p, size in read.items()},
@@ -145,7 +143,7 @@ def random_bart(config: BartConfig, device: torch.device, dtype: torch.dtype) ->
 
 
 def make_inputs(bart: Bart, task: Task) -> Inputs:
-    """Captions of random words, as long as may be, then as many empty ones of two tokens; noise; logits to agree with."""
+    """Captions of random words, as long as may be, then as many empty ones of two tokens; noise; the reference."""
     config, device = bart.config, task.device
     text = torch.randint(3, config.text_vocab, (2 * task.pictures, config.text_length), device=device)
     mask = torch.ones_like(text, dtype=torch.bool)
@@ -224,19 +222,20 @@ def time_fast(decoder: FastDecoder, inputs: Inputs, task: Task, name: str, preci
     )  # fmt: skip
 
 
-def time_peer(peer: str, precision: str, task: Task) -> list[float] | str:
-    """Seconds per token of somebody else's decoder, for each run; or why there are none."""
-    if importlib.util.find_spec(PEERS[peer]) is None:
-        return "not installed"
+def time_peers(task: Task) -> Iterator[tuple[str, str, list[float] | str]]:
+    """Peer, precision, and seconds per token of each run, or why there are none; all in one process of their own."""
     config = task.preset.bart
-    asked = {
-        "peer": peer, "precision": precision, "device": str(task.device), "threads": torch.get_num_threads(),
-        "width": config.width, "heads": config.heads, "hidden": config.hidden, "layers": config.decoder_layers,
-        "glu": config.glu, "image_vocab": config.image_vocab, "text_length": config.text_length,
+    shape = {
+        "device": str(task.device), "threads": torch.get_num_threads(), "width": config.width, "heads": config.heads,
+        "hidden": config.hidden, "layers": config.decoder_layers, "glu": config.glu,
+        "image_vocab": config.image_vocab, "text_length": config.text_length,
         "pictures": task.pictures, "tokens": task.tokens, "runs": task.runs,
     }  # fmt: skip
-    command = [sys.executable, "-m", "minidalle.reports.decoding_peers", json.dumps(asked)]
+    wanted = [(peer, precision) for peer in PEERS for precision in task.precisions if precision != "int8"]
+    asked = json.dumps([{"peer": peer, "precision": precision, **shape} for peer, precision in wanted])
+    command = [sys.executable, "-m", "minidalle.reports.decoding_peers", asked]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["it stopped without a word"])[-1]
-    return [taken / task.tokens for taken in json.loads(done.stdout.splitlines()[-1])]
+    why = (done.stderr.strip().splitlines() or ["it stopped without a word"])[-1]
+    answers = [why] * len(wanted) if done.returncode else json.loads(done.stdout.splitlines()[-1])
+    for (peer, precision), taken in zip(wanted, answers, strict=True):
+        yield peer, precision, taken if isinstance(taken, str) else [all / task.tokens for all in taken]

@@ -32,9 +32,10 @@ def decode(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 3,
     peers: Annotated[bool, typer.Option(help="Time min-dalle and transformers too, where they are installed.")] = True,
+    compiled: Annotated[bool, typer.Option(help="On a GPU, time torch.compile's code too; half a minute more.")] = True,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
 ) -> None:
     """Time how image tokens are drawn, with random weights. Exit code 1: logits were further off than stated."""
     from minidalle.cli.speeds import show_decoding
 
-    raise typer.Exit(show_decoding(shape.value, device, pictures, tokens, runs, peers, json))
+    raise typer.Exit(show_decoding(shape.value, device, pictures, tokens, runs, compiled, peers, json))

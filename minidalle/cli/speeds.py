@@ -15,7 +15,14 @@ WIDTH = 120  # of the table where there is no terminal
 
 
 def show_decoding(
-    shape: str, device: str, pictures: int, tokens: int | None, runs: int, peers: bool, file: Path | None
+    shape: str,
+    device: str,
+    pictures: int,
+    tokens: int | None,
+    runs: int,
+    compiled: bool,
+    peers: bool,
+    file: Path | None,
 ) -> int:
     """Measure decoding, print the table, and write the JSON file if it is asked for.
 
@@ -24,7 +31,7 @@ def show_decoding(
     """
     place = pick_device(device)
     task = Task(shape=shape, device=place, pictures=pictures, tokens=tokens or (16 if place.type == "cpu" else 64),
-                runs=runs)  # fmt: skip
+                runs=runs, compiled=compiled)  # fmt: skip
     longest = task.preset.bart.image_length
     require(task.tokens <= longest, "--tokens", tokens, f"at most {longest}")
     errors = Console(stderr=True)
@@ -61,7 +68,6 @@ def decoding_table(found: dict[str, Any]) -> Table:
     names = ["ms per token", "× min-dalle", "× transformers", "of reading once", "logits off"]
     for name in ["decoder", "precision", *names, *(["all tokens, s", "GB"] if whole else [])]:
         table.add_column(name, justify="left" if name in ("decoder", "precision") else "right")
-    # min-dalle and transformers in fp32 are what a CPU's goals are held against; a GPU's, the same precision
     for row in found["rows"]:
         cells = [row["name"], row["precision"], f"{row['milliseconds']:.2f}"]
         cells += [times(row, found, peer) for peer in ("min-dalle", "transformers")]

@@ -44,13 +44,14 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is drawn: `tokens` of each of some pictures, guided, so many runs."""
+    """What is drawn: `tokens` of each of some pictures, guided, so many runs; on a GPU by compiled code too."""
 
     shape: str
     device: torch.device
     pictures: int
     tokens: int
     runs: int
+    compiled: bool = True
 
     @property
     def preset(self) -> Preset:
@@ -119,7 +120,8 @@ def ours(task: Task, say: Callable[[str], None]) -> Iterator[Speed]:
     taken = time_readable(bart, inputs, task)
     yield Speed(name="readable", precision=first, milliseconds=1e3 * middle(taken), runs=tuple(taken))
     for precision in task.precisions:
-        for name in ("fast", "fast, compiled") if task.device.type == "cuda" and precision != "fp32" else ("fast",):
+        compiled = task.compiled and task.device.type == "cuda" and precision != "fp32"
+        for name in ("fast", "fast, compiled") if compiled else ("fast",):
             say(f"{name}, {precision}")
             try:
                 decoder = FastDecoder(bart, precision, compiled=name != "fast")

@@ -26,7 +26,7 @@ BATCH = 32  # pictures drawn at a time
 
 def draw_captions(
     captions: list[str], count: int, settings: dict[str, Any], seed: int, candidates: int, run: Path | None,
-    out: Path, device: str,
+    out: Path, device: str, precision: str | None = None,
 ) -> None:  # fmt: skip
     """Draw `count` pictures of each caption into one sheet, or into a folder of single pictures."""
     for caption in captions:
@@ -35,7 +35,7 @@ def draw_captions(
     SamplingConfig(**settings)  # what is wrong with them is said first
     run = run_or_shipped(run)
     sampling = sampling_of(run, settings)
-    pipeline = load(run, pick_device(device))
+    pipeline = load(run, pick_device(device), precision)
     draw = drawer(pipeline, run, sampling, candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []

@@ -76,7 +76,7 @@ def test_an_answer_that_stays_on_the_cpu_is_told() -> None:
     exercise = EXERCISES["generation.rerank"]
     assert examine(exercise, rerank).passed
     (line,) = [line for line in examine(exercise, rerank, device="cuda").lines if not line.ok]
-    assert (line.name, line.said) == ("device", "cpu, expected cuda")
+    assert (line.name, line.detail) == ("device", "cpu, expected cuda")
 
 
 @ON_A_GPU

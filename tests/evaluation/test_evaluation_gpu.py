@@ -26,6 +26,8 @@ def test_scores_are_those_of_the_cpu(cuda: torch.device) -> None:
     assert len(here) == len(there) > 50
     near = 0
     for one, other in zip(here, there, strict=True):
-        assert {k: v for k, v in one.items() if isinstance(v, str)} == {k: v for k, v in other.items() if isinstance(v, str)}
+        assert {k: v for k, v in one.items() if isinstance(v, str)} == {
+            k: v for k, v in other.items() if isinstance(v, str)
+        }
         near += all(other[k] == pytest.approx(v, rel=1e-2, abs=1e-3) for k, v in one.items() if isinstance(v, float))
     assert near >= 0.95 * len(here)

@@ -42,7 +42,6 @@ def test_loss_gradient_and_product(losses: Losses) -> None:
 
 
 def test_eigenvalues_trace_and_density(losses: Losses) -> None:
-    here, there = losses
     for which in ("LA", "SA"):
         found = [top_eigenvalue(loss.product, loss.dim, which, tolerance=1e-4)[0] for loss in losses]
         assert found[1] == pytest.approx(found[0], rel=1e-6)

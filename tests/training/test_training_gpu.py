@@ -116,7 +116,9 @@ def test_a_whole_run(cuda: torch.device, tmp_path: Path) -> None:
     """`minidalle run --preset tiny` on the GPU, then drawing from it; its scores are near those of the CPU."""
     for device in ("cpu", "cuda"):
         command = ["run", "--preset", "tiny", "--device", device, "--ranks", "1", "--out", device]
-        done = subprocess.run([sys.executable, "-m", "minidalle", *command], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "minidalle", *command], cwd=tmp_path, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
     here, there = (json.loads((tmp_path / device / "scores.json").read_text()) for device in ("cpu", "cuda"))
     for one, other in zip(here, there, strict=True):

@@ -23,9 +23,7 @@ from minidalle.runtime import pick_device
 NO_FUNCTION = "a function"
 
 
-def check(
-    id: str, function: object, points: float | None = None, seed: int = 0, device: str = "cpu"
-) -> Report:
+def check(id: str, function: object, points: float | None = None, seed: int = 0, device: str = "cpu") -> Report:
     """Check an answer, and say what is right, what is not, and why.
 
     Args:

@@ -1,4 +1,4 @@
-"""Answers work where their tensors are: every reference, other right answer and mistake does on a GPU what it does here.
+"""Answers work where their tensors are: references, right answers and mistakes do on a GPU what they do here.
 
 Without a GPU, tensors that pretend to be on one show what would be mixed up there.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 from minidalle.course import progress
 from minidalle.course.cell_notes import cell_notes, cells_so_far
 from minidalle.course.checking.findings import RUNS
-from minidalle.course.checking.judge import judge
+from minidalle.course.checking.judge import expected, judge
 from minidalle.course.checking.observe import SECONDS, Observation, observe, parameters
 from minidalle.course.checking.report import Report, refused
 from minidalle.course.checking.shown import short
@@ -18,11 +18,12 @@ from minidalle.course.swap import use
 from minidalle.errors import require
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Exercise
+from minidalle.runtime import pick_device
 
 NO_FUNCTION = "a function"
 
 
-def check(id: str, function: object, points: float | None = None, seed: int = 0) -> Report:
+def check(id: str, function: object, points: float | None = None, seed: int = 0, device: str = "cpu") -> Report:
     """Check an answer, and say what is right, what is not, and why.
 
     Args:
@@ -30,18 +31,19 @@ def check(id: str, function: object, points: float | None = None, seed: int = 0)
         function: the answer.
         points: what a right answer earns; by default the exercise's.
         seed: of the cases.
+        device: where the tensors are that the answer gets: "cuda" checks that it works on a GPU, too.
 
     Returns:
         The report, which a notebook shows. No fault of an answer raises.
 
     Raises:
-        InvalidValue: points is negative, or the course's course.toml cannot be used.
+        InvalidValue: points is negative, there is no such device, or the course's course.toml cannot be used.
     """
     exercises = known_exercises()
     if id not in exercises:
         return unknown(id, exercises, points)
     with use({key: exercise.reference for key, exercise in EXERCISES.items()}):  # also inside a block of one's own
-        report = examine(exercises[id], function, points, seed, exercises)
+        report = examine(exercises[id], function, points, seed, exercises, device)
     notes = cell_notes(function, cells_so_far(), exercises[id].reference)
     return progress.remember(exercises[id], replace(report, notes=(*notes, *report.notes)))
 
@@ -64,6 +66,7 @@ def examine(
     points: float | None = None,
     seed: int = 0,
     exercises: Mapping[str, Exercise] | None = None,
+    device: str = "cpu",
 ) -> Report:
     """The same without a memory, for one exercise.
 
@@ -73,20 +76,23 @@ def examine(
         points: what a right answer earns; by default the exercise's.
         seed: of the cases.
         exercises: where those that it needs are found; by default those of the course.
+        device: where the tensors of the cases are put.
     """
     out_of = float(exercise.points if points is None else points)
     require(out_of >= 0, "points", points, "0 or more")
+    device = str(pick_device(device))
     if isinstance(function, type) or not callable(function):
         return refused(exercise.id, out_of, _no_function(exercise, function), NO_FUNCTION)
     if why := borrowed(exercise, function):
         return refused(exercise.id, out_of, why)
+    expected(exercise, seed, device)  # first: a GPU takes seconds to begin, which are not the answer's
     others = known_exercises() if exercises is None and exercise.needs else exercises or {}
     needs = {others[id].name: others[id].reference for id in exercise.needs if id in others}
     with lent(needs, function) as used, tripwire(exercise, function) as (watched, fallen):
-        own = observe(watched, exercise.probe, exercise.cases(seed), SECONDS)
+        own = observe(watched, exercise.probe, exercise.cases(seed), SECONDS, device)
     if fallen:
         return refused(exercise.id, out_of, fallen[0])
-    report = judge(exercise, own, parameters(function), points, seed)
+    report = judge(exercise, own, parameters(function), points, seed, device)
     if report.unfinished and has_own_code(function, exercise.reference):
         return refused(exercise.id, out_of, _stub_line(own), RUNS)
     return replace(report, notes=(*report.notes, *_lent_note([f"`{name}`" for name in used])))

@@ -10,7 +10,7 @@ what=${1:?tests, speed or train}
 mkdir -p "${2:?a folder to write to}"
 out=$(cd "$2" && pwd)
 cd "$(dirname "$0")/.."
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
 
 case $what in
 tests)

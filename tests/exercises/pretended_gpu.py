@@ -46,7 +46,7 @@ class _Mode(TorchFunctionMode):
         wanted = _wanted(name, args, kwargs, away)
         with torch._C.DisableTorchFunctionSubclass():
             result = func(*_plain_devices(args), **_plain_devices(kwargs))
-        if name in READS or name.endswith("_") and not name.startswith("__"):
+        if name in READS or (name.endswith("_") and not name.startswith("__")):
             return result
         return tree_map_only(Tensor, _marked if wanted else _unmarked, result)
 
@@ -81,6 +81,6 @@ def _unmarked(tensor: Tensor) -> Tensor:
 def pretended_gpu() -> Iterator[None]:
     """Let "cuda" be a device, and tensors on it be pretenders."""
     device = mock.patch("minidalle.course.checking.answer.pick_device", str)
-    streams = mock.patch("torch.random.fork_rng", lambda *_: nullcontext())  # a GPU's own are not there
+    streams = mock.patch("torch.random.fork_rng", return_value=nullcontext())  # a GPU's own are not there
     with _Mode(), device, streams:
         yield

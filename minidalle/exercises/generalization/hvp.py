@@ -249,8 +249,8 @@ def in_a_room_of_its_own(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -
 HINTS = (
     "The gradient is a vector of numbers that depend on the weights. Its product with v is one number, how steep the "
     "loss is along v, and that has a gradient again.",
-    "g = ∇L, made with `create_graph=True` so that it can be differentiated; Hv = ∇(g · v). "
-    "`materialize_grads=True` gives zeros for what is not used, and for a linear loss g · v has no graph: Hv is 0.",
+    "g = ∇L, made with `create_graph=True` so that it can be differentiated; Hv = ∇(g · v). `materialize_grads=True` "
+    "gives zeros for what is not used. For a linear loss `slope.requires_grad` is False, and Hv is 0.",
     """\
 def hvp(loss_fn, params, v):
     check_params(params, v)
@@ -259,7 +259,7 @@ def hvp(loss_fn, params, v):
         check_loss(loss)
         slopes = torch.autograd.grad(...)  # a list like params
         slope = ...  # along v, a scalar
-        if ...:  # a linear loss
+        if not ...:  # a linear loss
             return torch.zeros_like(v)
         return ...  # the gradient of the slope, as one vector of v's precision
 """,

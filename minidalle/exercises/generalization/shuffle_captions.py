@@ -260,7 +260,7 @@ def turns_sorted_captions(captions: Sequence[str], splits: Sequence[str], seed: 
 HINTS = (
     "Put the training rows into a random order, then bring those of equal captions together. If everybody now takes "
     "the caption from some places further on, and those are enough places, nobody meets the own words again.",
-    "Enough is the number of rows of the most frequent caption: with shuffled[most:] + shuffled[:most], each row "
+    "Enough is the number of rows of the most frequent training caption: with line[most:] + line[:most], each row "
     "leaves the block of its own caption, and the last rows go on at the start. Blocks stand in the order in which "
     "their captions are met: by the alphabet, every seed would give the same.",
     """\
@@ -269,10 +269,12 @@ def shuffle_captions(captions, splits, seed=0):
     places = torch.randperm(len(train), generator=generator(seed, "shuffled captions")).tolist()
     shuffled = [train[place] for place in places]
     most = max(Counter(captions[row] for row in train).values())
-    first = {}  # caption → how many others were met before it
-    shuffled.sort(key=lambda row: first.setdefault(..., len(first)))
+    blocks = {}  # caption → its rows; a dict keeps the order in which captions are met
+    for row in shuffled:
+        blocks.setdefault(..., []).append(row)
+    line = [row for block in blocks.values() for row in block]
     order = list(range(len(captions)))
-    for row, other in zip(shuffled, ...):
+    for row, other in zip(line, ...):
         order[row] = other
     return order
 """,

@@ -158,7 +158,7 @@ def _entries(vectors: Sequence[Tensor]) -> str:
         return "+1 and −1, equally often" if fair else f"mostly {entries.sign().mean().round():+.0f}"
     if found <= {-1.0, 1.0}:
         return "+1 or −1"
-    return SIZES if len({round(abs(entry), 9) for entry in found}) > 2 else "others than +1 and −1"
+    return SIZES if len({round(abs(entry), 9) for entry in found if entry}) > 1 else "others than +1 and −1"
 
 
 def _variety(first: list[Tensor], again: list[Tensor], other: list[Tensor]) -> str:

@@ -22,7 +22,7 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 def test_the_plan() -> None:
     order = ["hold_out_groups", "token_nll", "loss_gap", "shuffle_captions"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
-    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON[: len(order)])
+    assert all(exercise.minutes >= 5 * exercise.points for exercise in LESSON[: len(order)])
 
 
 def logits_of(nats: list[list[float]]) -> torch.Tensor:

@@ -267,7 +267,7 @@ def hvp(loss_fn, params, v):
 
 EXERCISE = Exercise(
     id="generalization.hvp",
-    points=3, minutes=15, stars=2,
+    points=3, minutes=30, stars=2,
     reference=hvp, cases=cases,
     wrong=(takes_flat_for_linear, squares_the_slope, throws_gradients_away, returns_the_gradient,
            returns_the_gradient_of_another_place, leaves_the_graph_out, multiplies_the_gradient_with_itself,

@@ -273,7 +273,7 @@ def loss_gap(seen, unseen, seen_groups, unseen_groups):
 
 EXERCISE = Exercise(
     id="generalization.loss_gap",
-    points=4, minutes=20, stars=3,
+    points=4, minutes=30, stars=3,
     reference=loss_gap, cases=cases,
     wrong=(takes_the_spread_of_each_side, takes_means_within_each_side, flips_the_sign, takes_the_gap_for_positive,
            divides_by_the_seen_loss, averages_group_means, takes_medians, takes_examples_for_independent,

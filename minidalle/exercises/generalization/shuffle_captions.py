@@ -282,7 +282,7 @@ def shuffle_captions(captions, splits, seed=0):
 
 EXERCISE = Exercise(
     id="generalization.shuffle_captions",
-    points=4, minutes=20, stars=2,
+    points=4, minutes=30, stars=2,
     reference=shuffle_captions, cases=cases,
     wrong=(shuffles_anew_at_each_call, ignores_the_seed, lets_rows_keep_their_captions, swaps_equal_captions,
            sorts_by_the_alphabet, counts_held_out_captions_too, moves_on_by_one_place_too_few,

@@ -139,7 +139,7 @@ def hold_out_groups(groups: Sequence[str], share: float, seed: int) -> list[bool
 
     Args:
         groups: the group of each of R rows, such as its role.
-        share: of the different groups, from 0 to 1; how many are drawn is rounded, as `round` does, also to none.
+        share: of the different groups, from 0 to 1; how many are drawn is rounded, as `round` does.
         seed: another seed draws other groups.
 
     Returns:

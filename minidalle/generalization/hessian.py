@@ -35,7 +35,8 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
         v: float [P], in the order of `params`; where its precision is another one, theirs is computed in.
 
     Returns:
-        [P], in v's precision. What is in `.grad` and the random streams stay as they were. Source: Pearlmutter 1994.
+        [P], in v's precision. What is in `.grad`, and the random streams, stay as they were. Source:
+        Pearlmutter 1994.
 
     Raises:
         InvalidValue: bfloat16 or tied parameters, a vector of another size, a loss that is no finite

@@ -421,7 +421,9 @@ for (name, color), mark in zip((("pictures 250", ORANGE), ("pictures 1000", PURP
 axes[0].set(xlabel="step", ylabel="nats per token", title="Seen (dotted) and unseen (solid)")
 axes[0].legend(fontsize=8)
 for name in ("width 32", "width 128"):
-    unseen_mean = np.mean([[point["iid"] for point in run["curve"]] for run in experiments[name]["seeds"].values()], axis=0)
+    unseen_mean = np.mean(
+        [[point["iid"] for point in run["curve"]] for run in experiments[name]["seeds"].values()], axis=0
+    )
     print(f"{name}: lowest unseen loss {unseen_mean.min():.2f}, at step {steps[unseen_mean.argmin()]}")
 for axis, what, names, label in (
     (axes[1], "pictures", ["pictures 250", "pictures 1000", "pictures 4000", "pictures 8871"], "training pictures"),

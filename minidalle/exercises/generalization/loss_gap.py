@@ -165,6 +165,14 @@ def forgets_the_factor(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen
     return unseen.mean() - seen.mean(), sums.norm()
 
 
+def leaves_the_factor_outside_of_the_root(
+    seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor
+) -> Answer:
+    """G / (G − 1) belongs to the squares, and so under the root with them."""
+    sums = _sums(_errors(seen, unseen), torch.cat([seen_groups, unseen_groups]))
+    return unseen.mean() - seen.mean(), len(sums) / (len(sums) - 1) * sums.norm()
+
+
 def counts_examples_in_the_factor(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
     """In G / (G − 1), G is the number of groups. You take the number of examples."""
     sums = _sums(_errors(seen, unseen), torch.cat([seen_groups, unseen_groups]))
@@ -279,9 +287,10 @@ EXERCISE = Exercise(
            divides_by_the_seen_loss, averages_group_means, takes_medians, takes_examples_for_independent,
            gives_each_example_a_group, squares_inside_of_groups, takes_the_sides_for_independent,
            takes_a_group_on_both_sides_for_two, adds_errors_instead_of_squares, numbers_the_groups_of_each_side_anew,
-           adds_the_seen_errors, forgets_the_factor, counts_examples_in_the_factor, counts_common_groups_twice,
-           forgets_to_divide_by_the_sides, divides_both_sides_by_all, takes_group_means_of_errors,
-           takes_one_mean_for_both_sides, subtracts_no_mean, returns_the_variance, returns_half_an_interval),
+           adds_the_seen_errors, forgets_the_factor, counts_examples_in_the_factor,
+           leaves_the_factor_outside_of_the_root, counts_common_groups_twice, forgets_to_divide_by_the_sides,
+           divides_both_sides_by_all, takes_group_means_of_errors, takes_one_mean_for_both_sides, subtracts_no_mean,
+           returns_the_variance, returns_half_an_interval),
     also_right=(group_by_group, by_a_table_of_groups),
     hints=HINTS,
     reaches="generalization_gap", probe=probe_loss_gap, tolerance=1e-4,

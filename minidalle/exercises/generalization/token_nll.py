@@ -78,10 +78,10 @@ def takes_each_image_for_one_number(logits: Tensor, targets: Tensor, mask: Tenso
     return per_image.mean(), per_image.std() / len(per_image) ** 0.5, per_image
 
 
-def averages_the_image_means_at_the_end(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """Your error is that of the mean per token, but your mean is one of images: divide the sum of all by n.sum()."""
-    _, se, per_image = _right(_nats(logits, targets), mask)
-    return per_image.mean(), se, per_image
+def leaves_the_factor_outside_of_the_root(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """B / (B − 1) belongs to the squares, and so under the root with them."""
+    mean, se, per_image = _right(_nats(logits, targets), mask)
+    return mean, se * (len(logits) / (len(logits) - 1)) ** 0.5, per_image
 
 
 def counts_padding_too(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -284,7 +284,7 @@ EXERCISE = Exercise(
     points=4, minutes=20, stars=2,
     reference=token_nll, cases=cases,
     wrong=(takes_every_token_for_a_fact, averages_the_image_means, takes_each_image_for_one_number,
-           averages_the_image_means_at_the_end, divides_each_image_by_all_positions, counts_in_bits,
+           leaves_the_factor_outside_of_the_root, divides_each_image_by_all_positions, counts_in_bits,
            counts_padding_too, counts_padding_in_the_mean_of_each_image, divides_by_all_positions,
            counts_only_the_padding, takes_tokens_for_independent, takes_the_error_of_the_image_means,
            compares_sums_with_their_mean, divides_by_all_images_in_the_error, returns_the_variance, returns_the_spread,

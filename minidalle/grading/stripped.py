@@ -1,0 +1,119 @@
+"""The package as a student's code sees it while it is graded: no exercise's function has a body.
+
+The catalogue is empty, known mistakes and other right answers are not there, nor are weights, data or the graders' own
+code. What an exercise needs of others is sent along with it, as text (`supplied`).
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import minidalle
+from minidalle.course.checking.observe import observe
+from minidalle.course.code_names import global_names
+from minidalle.course.parts import noted
+from minidalle.exercises.catalogue import EXERCISES
+from minidalle.exercises.exercise import Exercise, Function
+
+PACKAGE = Path(minidalle.__file__).parent
+
+LEFT_OUT = ("cli", "published", "reports", "run.py", "weights", "__main__.py")
+INSIDE = ("grading/__init__.py", "grading/wire.py", "grading/limits.py", "grading/inside")
+CATALOGUE = "exercises/catalogue.py"
+EXERCISE_FILES = ("exercises/__init__.py", "exercises/exercise.py", CATALOGUE)
+
+EMPTY_CATALOGUE = '''"""Answers are graded here: no exercise is known."""
+
+from minidalle.exercises.exercise import Exercise
+
+EXERCISES: dict[str, Exercise] = {}
+'''
+
+
+def write_stripped(folder: Path) -> None:
+    """Write the package without its answers to `folder`/minidalle, for everybody to read."""
+    answers = withheld_lines()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        if _is_kept(name):
+            text = EMPTY_CATALOGUE if name == CATALOGUE else file.read_text(encoding="utf-8")
+            place = folder / "minidalle" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(without_bodies(text, answers.get(file.resolve(), ())), encoding="utf-8")
+
+
+def _is_kept(name: str) -> bool:
+    if name.startswith("grading/"):
+        return name.startswith(INSIDE)
+    if name.startswith("exercises/"):
+        return name.startswith("exercises/probes/") or name in EXERCISE_FILES
+    return not name.startswith(LEFT_OUT)
+
+
+def withheld_lines() -> dict[Path, set[str]]:
+    """File → the functions in it that are exercises."""
+    found: dict[Path, set[str]] = {}
+    for exercise in EXERCISES.values():
+        file = inspect.getsourcefile(exercise.reference)
+        assert file
+        found.setdefault(Path(file).resolve(), set()).add(exercise.name)
+    return found
+
+
+def without_bodies(source: str, names: Iterable[str]) -> str:
+    """A module's text in which these functions only say that they are not there."""
+    lines, names = source.splitlines(keepends=True), set(names)
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name in names]
+    for function in sorted(functions, key=lambda one: -one.lineno):
+        body = function.body[ast.get_docstring(function, clean=False) is not None :]
+        first = body[0] if body else function.body[-1]
+        lines[first.lineno - 1 : function.end_lineno] = [
+            f"    raise NotImplementedError(\"the package's own `{function.name}` is not here while answers are "
+            'graded: call yours")\n'
+        ]
+    return "".join(lines)
+
+
+def without_answers(exercise: Exercise) -> str:
+    """The text of a course's own exercise file, in which no answer has a body; its probe is still there."""
+    file = inspect.getsourcefile(exercise.reference)
+    assert file
+    answers = {one.__name__ for one in (exercise.reference, *exercise.wrong, *exercise.also_right)}
+    return without_bodies(Path(file).read_text(encoding="utf-8"), answers)
+
+
+def reached_by(exercise: Exercise) -> set[str]:
+    """Ids of the exercises whose functions right answers of this one need, in the package or by name."""
+    found = {*exercise.needs}
+    for answer in (exercise.reference, *exercise.also_right):
+        with noted({}) as called:
+            observe(answer, exercise.probe, exercise.cases(0), seconds=None)
+        found |= called
+    named = global_names(exercise.reference).union(*map(global_names, exercise.also_right))
+    found |= {id for id, other in EXERCISES.items() if other.name in named}
+    for id in [*found]:
+        found |= {*EXERCISES[id].needs} if id in EXERCISES else set()
+    return found - {exercise.id}
+
+
+def supplied(exercise: Exercise, exercises: Mapping[str, Exercise]) -> list[dict[str, str]]:
+    """The functions that an exercise needs, as text: each one's module, name and source."""
+    needed = (exercises.get(id) or EXERCISES[id] for id in sorted(reached_by(exercise)))
+    return [_as_text(one.reference) for one in needed if one.reference.__module__.startswith("minidalle.")]
+
+
+def _as_text(function: Function) -> dict[str, str]:
+    source = textwrap.dedent(inspect.getsource(function))
+    return {"module": function.__module__, "name": function.__name__, "source": source}
+
+
+def imports_in(sources: Iterable[str]) -> Iterator[str]:
+    """The import statements at the top level of code, each as a line of its own; what is no Python has none."""
+    for source in sources:
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:
+            continue
+        yield from (ast.unparse(one) for one in body if isinstance(one, ast.Import | ast.ImportFrom))

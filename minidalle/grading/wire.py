@@ -1,0 +1,166 @@
+"""What crosses between the judge and the sandbox: a frame of JSON and raw tensor bytes, never a pickle.
+
+A frame is a length of text, a length of bytes (little-endian, 8 bytes each), the text, the bytes. A tensor is in the
+text as {TENSOR: [dtype, shape, where its bytes begin, whether it requires a gradient]}.
+"""
+
+import json
+import math
+import socket
+import struct
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MOST_TEXT, MOST_BYTES = 8 << 20, 64 << 20  # of one frame
+DEEPEST = 80  # lists and dicts in each other
+TENSOR, ESCAPE = "\0tensor", "\0"
+
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
+                  torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
+}  # fmt: skip
+
+_HEADER = struct.Struct("<QQ")
+
+
+class Broken(Exception):
+    """A frame that is not whole, not in time, or not in the form."""
+
+
+class Late(Broken):
+    """The time was up before a frame was whole."""
+
+
+def encode(value: Any) -> bytes:
+    """A frame of JSON values and tensors.
+
+    Raises:
+        Broken: it holds anything else, or more than a frame may.
+    """
+    pieces: list[bytes] = []
+    try:
+        text = json.dumps(_flat(value, pieces, 0)).encode()
+    except (ValueError, RecursionError) as error:  # a list that holds itself
+        raise Broken(f"no JSON: {error}") from None
+    blob = b"".join(pieces)
+    if len(text) > MOST_TEXT or len(blob) > MOST_BYTES:
+        raise Broken(f"{len(text):,} bytes of text and {len(blob):,} of tensors: too much for one answer")
+    return _HEADER.pack(len(text), len(blob)) + text + blob
+
+
+def _flat(value: Any, pieces: list[bytes], depth: int) -> Any:
+    if depth > DEEPEST:
+        raise Broken("lists in lists without end")
+    if isinstance(value, Tensor):
+        return {TENSOR: _tensor(value, pieces)}
+    if isinstance(value, dict):
+        named = {ESCAPE + key if key.startswith(ESCAPE) else key: item for key, item in value.items()}
+        return {key: _flat(item, pieces, depth + 1) for key, item in named.items()}
+    if isinstance(value, list | tuple):
+        return [_flat(item, pieces, depth + 1) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise Broken(f"a {type(value).__name__} is neither JSON nor a tensor")
+
+
+def _tensor(value: Tensor, pieces: list[bytes]) -> list[Any]:
+    name = str(value.dtype).removeprefix("torch.")
+    if name not in DTYPES or value.layout is not torch.strided:
+        raise Broken(f"a tensor of {value.dtype}, {value.layout}")
+    plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    begin = sum(map(len, pieces))
+    if begin + plain.numel() * plain.element_size() > MOST_BYTES:
+        raise Broken("more numbers than one answer may have")
+    pieces.append(plain.view(torch.uint8).numpy().tobytes())
+    return [name, list(value.shape), begin, value.requires_grad]
+
+
+def decode(text: bytes, blob: bytes) -> Any:
+    """The JSON values and tensors of a frame, whoever sent it.
+
+    Raises:
+        Broken: it is not what `encode` makes.
+    """
+    try:
+        return _deep(json.loads(text), blob, 0)
+    except (ValueError, TypeError, RecursionError, MemoryError, RuntimeError, OverflowError) as error:
+        raise Broken(f"it cannot be read: {type(error).__name__}") from None
+
+
+def _deep(value: Any, blob: bytes, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise Broken("lists in lists without end")
+    if isinstance(value, list):
+        return [_deep(item, blob, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if TENSOR in value:
+        return _from_bytes(value[TENSOR], blob)
+    return {key[1:] if key.startswith(ESCAPE) else key: _deep(item, blob, depth + 1) for key, item in value.items()}
+
+
+def _from_bytes(told: Any, blob: bytes) -> Tensor:
+    name, shape, begin, grad = told
+    whole = [*shape, begin]
+    if name not in DTYPES or type(grad) is not bool or not all(type(one) is int and one >= 0 for one in whole):
+        raise Broken("a tensor that is none")
+    dtype = DTYPES[name]
+    size = math.prod(shape) * dtype.itemsize
+    if len(shape) > 16 or begin + size > len(blob):
+        raise Broken("a tensor without its numbers")
+    if not size:
+        return torch.empty(shape, dtype=dtype)
+    raw = torch.frombuffer(bytearray(blob[begin : begin + size]), dtype=torch.uint8)
+    value = raw != 0 if dtype is torch.bool else raw.view(dtype)  # a bool of another byte is undefined
+    return value.reshape(shape).requires_grad_(grad and (dtype.is_floating_point or dtype.is_complex))
+
+
+def send(connection: socket.socket, value: Any, seconds: float) -> None:
+    """Send one frame.
+
+    Raises:
+        Broken: nobody takes it, or not in time.
+    """
+    frame = encode(value)
+    try:
+        connection.settimeout(seconds)
+        connection.sendall(frame)
+    except TimeoutError:
+        raise Late("nobody took it in time") from None
+    except OSError as error:
+        raise Broken(f"nobody took it: {error.strerror}") from None
+
+
+def receive(connection: socket.socket, seconds: float) -> Any:
+    """Wait for one frame; what comes after it is not read.
+
+    Raises:
+        Broken: it ends early, takes too long, is too long, or cannot be read.
+    """
+    end = time.monotonic() + seconds
+    lengths = _HEADER.unpack(_exactly(connection, _HEADER.size, end))
+    if lengths[0] > MOST_TEXT or lengths[1] > MOST_BYTES:
+        raise Broken("a frame that is too long")
+    return decode(*(_exactly(connection, length, end) for length in lengths))
+
+
+def _exactly(connection: socket.socket, length: int, end: float) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        if (left := end - time.monotonic()) <= 0:
+            raise Late("it did not end in time")
+        connection.settimeout(left)
+        try:
+            piece = connection.recv(min(length - len(data), 1 << 20))
+        except TimeoutError:
+            raise Late("it did not end in time") from None
+        except OSError as error:
+            raise Broken(f"the line broke: {error.strerror}") from None
+        if not piece:
+            raise Broken("it ended before it had answered")
+        data += piece
+    return bytes(data)

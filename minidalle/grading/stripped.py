@@ -19,7 +19,7 @@ from minidalle.exercises.exercise import Exercise, Function
 
 PACKAGE = Path(minidalle.__file__).parent
 
-LEFT_OUT = ("cli", "published", "reports", "run.py", "weights", "__main__.py")
+LEFT_OUT = ("cli/", "published/", "reports/", "weights/", "run.py", "__main__.py")
 INSIDE = ("grading/__init__.py", "grading/wire.py", "grading/limits.py", "grading/inside")
 CATALOGUE = "exercises/catalogue.py"
 EXERCISE_FILES = ("exercises/__init__.py", "exercises/exercise.py", CATALOGUE)

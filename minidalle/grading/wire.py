@@ -71,7 +71,8 @@ def _tensor(value: Tensor, pieces: list[bytes]) -> list[Any]:
     name = str(value.dtype).removeprefix("torch.")
     if name not in DTYPES or value.layout is not torch.strided:
         raise Broken(f"a tensor of {value.dtype}, {value.layout}")
-    plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    flat = value.detach().resolve_conj().resolve_neg().reshape(-1)
+    plain = torch.empty(flat.shape, dtype=flat.dtype).copy_(flat)  # one number may be stored in strides of its own
     begin = sum(map(len, pieces))
     if begin + plain.numel() * plain.element_size() > MOST_BYTES:
         raise Broken("more numbers than one answer may have")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,9 +47,11 @@ class Sandbox:
             require_sandbox()
         self.imports, self.unsafe, self.device, self.limits = [*imports], unsafe, device, limits or Limits()
         self._folder = tempfile.TemporaryDirectory(prefix="minidalle-grading-", ignore_cleanup_errors=True)
-        course = Path(self._folder.name)
-        course.chmod(0o755)  # it is read as another user
-        write_stripped(course)
+        self.course = Path(self._folder.name, "course")
+        for folder in (self.course.parent, self.course):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)  # it is read as another user
+        write_stripped(self.course)
         self._process: subprocess.Popen | None = None
         self._control: socket.socket | None = None
 
@@ -86,9 +88,9 @@ class Sandbox:
             return wire.receive(line, self.limits.wall)
         except wire.Late:
             raise Fate("did not end in time") from None
+        except wire.Ended:
+            raise Fate("ended Python, as `os._exit` or a crash in C code does, or wanted too much memory") from None
         except wire.Broken as error:
-            if "ended" in str(error) or "nobody took it" in str(error) or "line broke" in str(error):
-                raise Fate("ended Python, as `os._exit` or a crash in C code does, or wanted too much memory") from None
             raise Fate(f"sent something else than an answer: {error}") from None
 
     def _line(self) -> socket.socket:
@@ -98,9 +100,9 @@ class Sandbox:
         try:
             socket.send_fds(control, [b"ask"], [theirs.fileno()])
             told = wire.receive(control, START)
-        except OSError as error:
+        except (OSError, wire.Broken) as error:
             ours.close()
-            raise wire.Broken(f"the warm process is gone: {error.strerror}") from None
+            raise wire.Broken(f"the warm process is gone: {error}") from None
         finally:
             theirs.close()
         if told["why"]:
@@ -123,10 +125,9 @@ class Sandbox:
         if self._control:
             return self._control
         ours, theirs = socket.socketpair()
-        course = Path(self._folder.name)
         command = [sys.executable, "-s", "-m", WARM, str(theirs.fileno())]
-        start = unconfined(course, command) if self.unsafe else confined(course, command, self.device)
-        with theirs, open(course / "said.txt", "w+b") as said:
+        start = unconfined(self.course, command) if self.unsafe else confined(self.course, command, self.device)
+        with theirs, open(self.course.with_name("said"), "wb") as said:
             self._process = subprocess.Popen(
                 start.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
                 pass_fds=[theirs.fileno()], start_new_session=True, **start.options,
@@ -138,7 +139,7 @@ class Sandbox:
             wire.send(ours, setup, START)
             wire.receive(ours, START)
         except wire.Broken as error:
-            words = (course / "said.txt").read_text(errors="replace").strip().splitlines()[-1:]
+            words = self.course.with_name("said").read_text(errors="replace").strip().splitlines()[-1:]
             raise wire.Broken(f"the sandbox did not start: {' '.join(words) or error}") from None
         return ours
 
@@ -153,10 +154,6 @@ class Sandbox:
     def close(self) -> None:
         """End the warm process; asked again, it starts anew."""
         self._stop()
-
-    def with_limits(self, **limits: Any) -> "Sandbox":
-        """Another one like this, with some limits changed."""
-        return Sandbox(self.imports, self.unsafe, self.device, replace(self.limits, **limits))
 
     def __enter__(self) -> "Sandbox":
         return self

@@ -35,6 +35,10 @@ class Late(Broken):
     """The time was up before a frame was whole."""
 
 
+class Ended(Broken):
+    """The other side is gone."""
+
+
 def encode(value: Any) -> bytes:
     """A frame of JSON values and tensors.
 
@@ -133,7 +137,7 @@ def send(connection: socket.socket, value: Any, seconds: float) -> None:
     except TimeoutError:
         raise Late("nobody took it in time") from None
     except OSError as error:
-        raise Broken(f"nobody took it: {error.strerror}") from None
+        raise Ended(f"nobody took it: {error.strerror}") from None
 
 
 def receive(connection: socket.socket, seconds: float) -> Any:
@@ -149,6 +153,13 @@ def receive(connection: socket.socket, seconds: float) -> Any:
     return decode(*(_exactly(connection, length, end) for length in lengths))
 
 
+def read(descriptor: int) -> Any:
+    """Read one frame from a file descriptor, as from a socket, without a limit of time."""
+    with open(descriptor, "rb", closefd=False) as file:
+        lengths = _HEADER.unpack(file.read(_HEADER.size))
+        return decode(*(file.read(length) for length in lengths))
+
+
 def _exactly(connection: socket.socket, length: int, end: float) -> bytes:
     data = bytearray()
     while len(data) < length:
@@ -160,8 +171,8 @@ def _exactly(connection: socket.socket, length: int, end: float) -> bytes:
         except TimeoutError:
             raise Late("it did not end in time") from None
         except OSError as error:
-            raise Broken(f"the line broke: {error.strerror}") from None
+            raise Ended(f"the line broke: {error.strerror}") from None
         if not piece:
-            raise Broken("it ended before it had answered")
+            raise Ended("it ended before it had answered")
         data += piece
     return bytes(data)

@@ -125,13 +125,14 @@ def _answer(line: int, setup: dict[str, Any]) -> None:
     request = wire.receive(connection, setup["limits"]["wall"])
     with tempfile.TemporaryDirectory(prefix="submission-") as folder:
         os.chdir(folder)
-        frame = _framed(request, Path(folder), wire.encode, respond)
+        frame = framed(request, Path(folder), wire.encode, respond)
         connection.settimeout(setup["limits"]["wall"])
         connection.sendall(frame)
         os._exit(0)
 
 
-def _framed(request: Any, folder: Path, encode: Any, respond: Any) -> bytes:
+def framed(request: Any, folder: Path, encode: Any, respond: Any) -> bytes:
+    """The answer's frame, or one that says why there is none."""
     try:
         return bytes(encode(respond(request, folder)))
     except BaseException as error:  # whatever a student's object does when it is looked at

@@ -20,7 +20,7 @@ from minidalle.errors import require
 from minidalle.grading import wire
 from minidalle.grading.confinement import COURSE, Start, environment, why_not
 from minidalle.grading.limits import Limits
-from minidalle.grading.sandbox import Sandbox
+from minidalle.grading.sandbox import START, Sandbox
 
 ENGINES = ("docker", "podman")
 ONCE = "minidalle.grading.inside.once"
@@ -76,12 +76,14 @@ def in_container(course: Path, name: str, device: str, limits: Limits) -> Start:
         "--name": name, "--network": "none", "--user": NOBODY, "--workdir": "/tmp", "--cap-drop": "ALL",
         "--security-opt": "no-new-privileges", "--pids-limit": str(limits.processes), "--cpus": "1",
         "--memory": f"{limits.memory + 1024}m", "--memory-swap": f"{limits.memory + 1024}m",
-        "--tmpfs": f"/tmp:rw,size={limits.scratch}m,mode=1777", "--ulimit": f"fsize={limits.file_size << 20}",
+        "--tmpfs": f"/tmp:rw,size={limits.scratch}m,mode=1777",
         "--volume": f"{course}:{COURSE}:ro", "--stop-timeout": "0",
     }  # fmt: skip
     variables = [word for item in environment(COURSE).items() for word in ("--env", "=".join(item))]
     gpu = ["--gpus", "all"] if device != "cpu" else []
     flat = [word for pair in options.items() for word in pair]
+    for kind, most in (("core", 0), ("fsize", limits.file_size << 20), ("nofile", limits.files), ("nproc", 512)):
+        flat += ["--ulimit", f"{kind}={most}:{most}"]
     command = [engine(), "run", "--rm", "--interactive", "--read-only", *gpu, *flat, *variables, image()]
     return Start([*command, "python", "-s", "-m", ONCE, str(limits.wall)], {})
 
@@ -107,6 +109,11 @@ class Containers(Sandbox):
             except OSError as error:
                 ours.close()
                 raise wire.Broken(f"{engine()} does not start: {error.strerror}") from None
+        try:
+            wire.receive(ours, START)  # "ready": what ends it before is no fault of an answer
+        except wire.Broken as error:
+            ours.close()
+            raise wire.Broken(f"{engine()} starts no container: {error}") from None
         return ours
 
     def _ended(self) -> None:

@@ -13,6 +13,7 @@ def main(seconds: float) -> None:
 
     line = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
+    os.write(line, wire.encode({"ready": True}))
     request = wire.read(0)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)

@@ -20,7 +20,7 @@ from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Exercise
 from minidalle.grading.sandbox import Fate, Lost, Sandbox
 from minidalle.grading.stripped import supplied, without_answers
-from minidalle.grading.untrusted import Unusable, sight
+from minidalle.grading.untrusted import Unusable, shown, sight
 
 HIDDEN = "hidden cases"
 
@@ -123,8 +123,8 @@ def _report(
         seen = Sight(refused=f"its process sent something else than an answer: {unusable}", about=RUNS)
     if seen.refused and seen.about == NO_FUNCTION:
         out_of = float(exercise.points if asked.points is None else asked.points)
-        return replace(refused(exercise.id, out_of, seen.refused, NO_FUNCTION), notes=tuple(seen.notes))
-    return report_on(exercise, seen, asked.points, seed)
+        return shown(replace(refused(exercise.id, out_of, seen.refused, NO_FUNCTION), notes=tuple(seen.notes)))
+    return shown(report_on(exercise, seen, asked.points, seed, sandbox.device))
 
 
 class _Known:

@@ -56,6 +56,7 @@ def examine(
     points: float | None = None,
     seed: int = 0,
     exercises: Mapping[str, Exercise] | None = None,
+    device: str = "cpu",
 ) -> Report:
     """The same without a memory, for one exercise.
 
@@ -65,10 +66,12 @@ def examine(
         points: what a right answer earns; by default the exercise's.
         seed: of the cases.
         exercises: where those that it needs are found; by default those of the course.
+        device: where the cases' tensors are put; what comes back is compared on the CPU.
     """
     others = known_exercises() if exercises is None and exercise.needs else exercises or {}
     needs = {others[id].name: others[id].reference for id in exercise.needs if id in others}
-    return report_on(exercise, look(exercise, function, exercise.cases(seed), needs), points, seed)
+    sight = look(exercise, function, exercise.cases(seed), needs, device=device)
+    return report_on(exercise, sight, points, seed, device)
 
 
 def _nearest(id: object, exercises: Mapping[str, Exercise]) -> str:

@@ -48,6 +48,7 @@ def look(
     cases: Iterable[Case],
     needs: Mapping[str, Function],
     seconds: float | None = None,
+    device: str = "cpu",
 ) -> Sight:
     """Put an exercise's cases to an answer, if it is one.
 
@@ -57,19 +58,22 @@ def look(
         cases: what to put to it.
         needs: functions of other exercises that it may call, by name.
         seconds: for all cases together; by default as in a notebook.
+        device: where the tensors of each case are put.
     """
     if isinstance(function, type) or not callable(function):
         return Sight(refused=_no_function(question, function), about=NO_FUNCTION)
     if why := borrowed(question, function):
         return Sight(refused=why)
     with lent(needs, function) as used, tripwire(question, function) as (watched, fallen):
-        seen = observe(watched, question.probe, cases, SECONDS if seconds is None else seconds)
+        seen = observe(watched, question.probe, cases, SECONDS if seconds is None else seconds, device)
     if fallen:
         return Sight(refused=fallen[0])
     return Sight(seen, parameters(function), statements(function), used)
 
 
-def report_on(exercise: Exercise, sight: Sight, points: float | None = None, seed: int = 0) -> Report:
+def report_on(
+    exercise: Exercise, sight: Sight, points: float | None = None, seed: int = 0, device: str = "cpu"
+) -> Report:
     """Judge what was seen of an answer on the cases of a seed.
 
     Args:
@@ -77,6 +81,7 @@ def report_on(exercise: Exercise, sight: Sight, points: float | None = None, see
         sight: what `look` saw on `exercise.cases(seed)`.
         points: what a right answer earns; by default the exercise's.
         seed: of the cases.
+        device: where `look` looked.
 
     Raises:
         InvalidValue: points is negative.
@@ -85,7 +90,7 @@ def report_on(exercise: Exercise, sight: Sight, points: float | None = None, see
     require(out_of >= 0, "points", points, "0 or more")
     if sight.refused:
         return replace(refused(exercise.id, out_of, sight.refused, sight.about), notes=tuple(sight.notes))
-    report = judge(exercise, sight.observations, sight.parameters, points, seed)
+    report = judge(exercise, sight.observations, sight.parameters, points, seed, device)
     if report.unfinished and has_own_code(sight.statements, statements(exercise.reference)):
         return refused(exercise.id, out_of, _stub_line(sight.observations), RUNS)
     return replace(report, notes=(*sight.notes, *report.notes, *_lent_note([f"`{name}`" for name in sight.lent])))

@@ -48,7 +48,7 @@ def respond(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         why, notes = why_missing(request["function"], cells, found, failed)
         return asdict(Sight(refused=why, about=NO_FUNCTION, notes=notes))
     needs = {name: getattr(import_module(place), name) for place, name in request["needs"]}
-    sight = look(asked, answer, request["cases"], needs, request["seconds"])
+    sight = look(asked, answer, request["cases"], needs, request["seconds"], request["device"])
     return {**asdict(sight), "notes": notes_for(answer, cells, set(request["known"]))}
 
 

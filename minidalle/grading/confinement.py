@@ -19,6 +19,7 @@ from typing import Any
 from minidalle.errors import InvalidValue
 
 COURSE = "/course"  # where the stripped package is inside
+INSTALLED = ("site-packages", "dist-packages")
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 AS_ROOT = [
     "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
@@ -87,7 +88,7 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
             arguments += ["--symlink", os.readlink(place), place]
         elif os.path.isdir(place):
             arguments += ["--ro-bind", place, place]
-    for place in _pythons():
+    for place in (*_prefixes(), *_libraries()):
         for parent in reversed(Path(place).parents[:-1]):
             arguments += ["--perms", "0755", "--dir", str(parent)]  # else they are closed to all but root
         arguments += ["--ro-bind", place, place]
@@ -107,18 +108,24 @@ def unconfined(course: Path, command: Sequence[str]) -> Start:
 def environment(course: str) -> dict[str, str]:
     """The only variables that a stranger's code sees."""
     handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-    return {**ENVIRONMENT, **handed_on, "PYTHONPATH": course}
+    return {**ENVIRONMENT, **handed_on, "PYTHONPATH": os.pathsep.join([course, *_libraries()])}
 
 
-def _pythons() -> list[str]:
-    """Folders that Python and its libraries are in, outside of /usr."""
+def _prefixes() -> list[str]:
+    """Folders that Python is in, outside of /usr."""
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parents[1])}
     return sorted(place for place in places if not Path(place).is_relative_to("/usr"))
 
 
+def _libraries() -> list[str]:
+    """Folders of installed packages that Python would not find by itself, such as a user's own."""
+    known = ("/usr", *_prefixes())
+    found = [place for place in sys.path if Path(place).name in INSTALLED and Path(place).is_dir()]
+    return [place for place in found if not any(Path(place).is_relative_to(prefix) for prefix in known)]
+
+
 def _own_package() -> Iterator[str]:
     """The installed package, which holds the answers; where it is installed as a link, that leads nowhere inside."""
-    for kind in ("purelib", "platlib"):
-        place = Path(sysconfig.get_path(kind)) / "minidalle"
-        if place.is_dir():
-            yield str(place)
+    for folder in {*_libraries(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        if Path(folder, "minidalle").is_dir():
+            yield str(Path(folder, "minidalle"))

@@ -85,7 +85,7 @@ def in_container(course: Path, name: str, device: str, limits: Limits) -> Start:
     for kind, most in (("core", 0), ("fsize", limits.file_size << 20), ("nofile", limits.files), ("nproc", 512)):
         flat += ["--ulimit", f"{kind}={most}:{most}"]
     command = [engine(), "run", "--rm", "--interactive", "--read-only", *gpu, *flat, *variables, image()]
-    return Start([*command, "python", "-s", "-m", ONCE, str(limits.wall)], {})
+    return Start([*command, "python", "-s", "-m", ONCE], {})
 
 
 class Containers(Sandbox):

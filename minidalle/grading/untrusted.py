@@ -5,14 +5,22 @@ nothing is left that was not asked for.
 """
 
 import math
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
+from minidalle.course.checking.findings import Failing
 from minidalle.course.checking.observe import Observation
+from minidalle.course.checking.report import Report
 from minidalle.course.checking.sight import Sight
 
-MOST_CHARACTERS, MOST_ITEMS, DEEPEST = 2000, 200, 60
+MOST_CHARACTERS, MOST_ITEMS, MOST_KINDS, DEEPEST = 2000, 200, 100_000, 60
+MOST_NOTES = 20
+CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # also halves of characters, and ends of lines
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # they turn text around
 
 
 class Unusable(Exception):
@@ -30,7 +38,8 @@ def sight(told: Any, cases: int) -> Sight:
     if "failed" in told:
         raise Unusable(f"what it left could not be looked at: {text(told['failed'])}")
     refused = text(_get(told, "refused"))
-    seen = [_observation(one) for one in _list(_get(told, "observations"), 10 * MOST_ITEMS)]
+    left = iter(range(MOST_KINDS))
+    seen = [_observation(one, left) for one in _list(_get(told, "observations"), 10 * MOST_ITEMS)]
     if not refused and len(seen) != cases:
         raise Unusable(f"{len(seen)} observations of {cases} cases")
     named = _get(told, "parameters")
@@ -45,10 +54,10 @@ def sight(told: Any, cases: int) -> Sight:
     )
 
 
-def _observation(told: Any) -> Observation:
+def _observation(told: Any, left: Iterator[int]) -> Observation:
     return Observation(
         result=_plain(_get(told, "result")),
-        kinds=[_kind(one) for one in _list(_get(told, "kinds"))],
+        kinds=[_kind(one, left) for one in _list(_get(told, "kinds"))],
         kept=_places(_get(told, "kept")),
         changed=_places(_get(told, "changed")),
         error=None if _get(told, "error") is None else _error(_get(told, "error")),
@@ -66,8 +75,8 @@ def _error(told: Any) -> dict[str, Any]:
     return {**texts, **flags, "number": _whole(_get(told, "number"))}
 
 
-def _kind(told: Any, depth: int = 0) -> dict[str, Any]:
-    if depth > DEEPEST:
+def _kind(told: Any, left: Iterator[int], depth: int = 0) -> dict[str, Any]:
+    if depth > DEEPEST or next(left, None) is None:
         raise Unusable("kinds in kinds without end")
     found: dict[str, Any] = {"type": text(_get(told, "type"))}
     for name in ("dtype", "device"):
@@ -79,7 +88,7 @@ def _kind(told: Any, depth: int = 0) -> dict[str, Any]:
         found["grad"] = True
     for name in ("keys", "values", "items"):
         if name in told:
-            found[name] = [_kind(one, depth + 1) for one in _list(told[name], 100 * MOST_ITEMS)]
+            found[name] = [_kind(one, left, depth + 1) for one in _list(told[name], 100 * MOST_ITEMS)]
     if found["type"] == "Tensor" and not {"shape", "dtype", "device"} <= found.keys():
         raise Unusable("a tensor of no kind")
     if found["type"] == "dict" and not {"keys", "values"} <= found.keys():
@@ -90,33 +99,47 @@ def _kind(told: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _plain(told: Any, depth: int = 0) -> Any:
-    """A result. Its texts keep their length, for they are compared, but can be written down."""
+    """A result. Its texts stay as they are, for they are compared, and shown only as `repr` writes them."""
     if depth > DEEPEST:
         raise Unusable("results in results without end")
-    if isinstance(told, str):
-        return _writable(told)
-    if told is None or isinstance(told, Tensor) or type(told) in (bool, int, float):
+    if told is None or isinstance(told, Tensor) or type(told) in (bool, int, float, str):
         return told
     if isinstance(told, list):
         return [_plain(item, depth + 1) for item in told]
     if isinstance(told, dict):
-        return {_writable(key): _plain(item, depth + 1) for key, item in told.items()}
+        return {key: _plain(item, depth + 1) for key, item in told.items()}
     raise Unusable("a result of no kind")
 
 
 def text(told: Any) -> str:
-    """A text that can be shown: without what no file can hold, and cut.
+    """A text that can be shown: cut, on one line, without half characters, or any that steer a terminal or turn text
+    around.
 
     Raises:
         Unusable: it is none.
     """
     if not isinstance(told, str):
         raise Unusable("no text where one belongs")
-    return _writable(told[:MOST_CHARACTERS])
+    return "".join(map(_shown, told[:MOST_CHARACTERS]))
 
 
-def _writable(told: str) -> str:
-    return told.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+def _shown(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    steers = unicodedata.category(character) in CONTROLS or unicodedata.bidirectional(character) in TURNS
+    return "\ufffd" if steers else character
+
+
+def shown(report: Report) -> Report:
+    """A report that was made of a sight: each of its texts can be shown, and none is longer than an honest one."""
+    failing = report.failing
+    return replace(
+        report,
+        lines=tuple(replace(line, name=text(line.name), detail=text(line.detail)) for line in report.lines),
+        notes=tuple(map(text, report.notes[:MOST_NOTES])),
+        failing=failing and Failing(tuple(map(text, failing.given[:MOST_NOTES])), *map(text, (
+            failing.yours, failing.expected, failing.difference))),
+    )  # fmt: skip
 
 
 def _texts(told: Any, most: int = MOST_ITEMS) -> list[str]:

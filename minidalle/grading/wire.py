@@ -1,7 +1,8 @@
 """What crosses between the judge and the sandbox: a frame of JSON and raw tensor bytes, never a pickle.
 
 A frame is a length of text, a length of bytes (little-endian, 8 bytes each), the text, the bytes. A tensor is in the
-text as {TENSOR: [dtype, shape, where its bytes begin, whether it requires a gradient]}.
+text as {TENSOR: [dtype, shape, whether it requires a gradient]}; its numbers are the next ones of the bytes, so that no
+frame makes more numbers than it has.
 """
 
 import json
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 MOST_TEXT, MOST_BYTES = 8 << 20, 64 << 20  # of one frame
+MOST_TENSORS, MOST_DIMENSIONS = 20_000, 16
 DEEPEST = 80  # lists and dicts in each other
 TENSOR, ESCAPE = "\0tensor", "\0"
 
@@ -75,13 +77,12 @@ def _tensor(value: Tensor, pieces: list[bytes]) -> list[Any]:
     name = str(value.dtype).removeprefix("torch.")
     if name not in DTYPES or value.layout is not torch.strided:
         raise Broken(f"a tensor of {value.dtype}, {value.layout}")
+    if len(pieces) >= MOST_TENSORS or value.numel() * value.element_size() > MOST_BYTES or value.ndim > MOST_DIMENSIONS:
+        raise Broken("more tensors or numbers than one answer may have")
     flat = value.detach().resolve_conj().resolve_neg().reshape(-1)
     plain = torch.empty(flat.shape, dtype=flat.dtype).copy_(flat)  # one number may be stored in strides of its own
-    begin = sum(map(len, pieces))
-    if begin + plain.numel() * plain.element_size() > MOST_BYTES:
-        raise Broken("more numbers than one answer may have")
     pieces.append(plain.view(torch.uint8).numpy().tobytes())
-    return [name, list(value.shape), begin, value.requires_grad]
+    return [name, list(value.shape), value.requires_grad]
 
 
 def decode(text: bytes, blob: bytes) -> Any:
@@ -91,37 +92,50 @@ def decode(text: bytes, blob: bytes) -> Any:
         Broken: it is not what `encode` makes.
     """
     try:
-        return _deep(json.loads(text), blob, 0)
+        reader = _Reader(blob)
+        value = reader.deep(json.loads(text), 0)
     except (ValueError, TypeError, RecursionError, MemoryError, RuntimeError, OverflowError) as error:
         raise Broken(f"it cannot be read: {type(error).__name__}") from None
+    if reader.at != len(blob):
+        raise Broken("numbers without a tensor")
+    return value
 
 
-def _deep(value: Any, blob: bytes, depth: int) -> Any:
-    if depth > DEEPEST:
-        raise Broken("lists in lists without end")
-    if isinstance(value, list):
-        return [_deep(item, blob, depth + 1) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if TENSOR in value:
-        return _from_bytes(value[TENSOR], blob)
-    return {key[1:] if key.startswith(ESCAPE) else key: _deep(item, blob, depth + 1) for key, item in value.items()}
+class _Reader:
+    """Makes JSON into what it stands for, and takes the tensors' numbers off the bytes, in order."""
 
+    def __init__(self, blob: bytes) -> None:
+        self.blob, self.at, self.tensors = blob, 0, 0
 
-def _from_bytes(told: Any, blob: bytes) -> Tensor:
-    name, shape, begin, grad = told
-    whole = [*shape, begin]
-    if name not in DTYPES or type(grad) is not bool or not all(type(one) is int and one >= 0 for one in whole):
-        raise Broken("a tensor that is none")
-    dtype = DTYPES[name]
-    size = math.prod(shape) * dtype.itemsize
-    if len(shape) > 16 or begin + size > len(blob):
-        raise Broken("a tensor without its numbers")
-    if not size:
-        return torch.empty(shape, dtype=dtype)
-    raw = torch.frombuffer(bytearray(blob[begin : begin + size]), dtype=torch.uint8)
-    value = raw != 0 if dtype is torch.bool else raw.view(dtype)  # a bool of another byte is undefined
-    return value.reshape(shape).requires_grad_(grad and (dtype.is_floating_point or dtype.is_complex))
+    def deep(self, value: Any, depth: int) -> Any:
+        if depth > DEEPEST:
+            raise Broken("lists in lists without end")
+        if isinstance(value, list):
+            return [self.deep(item, depth + 1) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if TENSOR in value:
+            return self.tensor(value[TENSOR])
+        return {key[1:] if key.startswith(ESCAPE) else key: self.deep(item, depth + 1) for key, item in value.items()}
+
+    def tensor(self, told: Any) -> Tensor:
+        name, shape, grad = told
+        self.tensors += 1
+        if name not in DTYPES or type(grad) is not bool or type(shape) is not list:
+            raise Broken("a tensor that is none")
+        if self.tensors > MOST_TENSORS or len(shape) > MOST_DIMENSIONS:
+            raise Broken("more tensors or dimensions than one answer may have")
+        if not all(type(side) is int and 0 <= side < 2**40 for side in shape):
+            raise Broken("a tensor that is none")
+        dtype = DTYPES[name]
+        begin, self.at = self.at, self.at + math.prod(shape) * dtype.itemsize
+        if self.at > len(self.blob):
+            raise Broken("a tensor without its numbers")
+        if begin == self.at:
+            return torch.empty(shape, dtype=dtype)
+        raw = torch.frombuffer(bytearray(self.blob[begin : self.at]), dtype=torch.uint8)
+        value = raw != 0 if dtype is torch.bool else raw.view(dtype)  # a bool of another byte is undefined
+        return value.reshape(shape).requires_grad_(grad and (dtype.is_floating_point or dtype.is_complex))
 
 
 def send(connection: socket.socket, value: Any, seconds: float) -> None:

@@ -82,9 +82,7 @@ def _part(out_of: float, share: float, some_right: bool) -> float:
     return max(0.0, min(round(4 * out_of * share) / 4, most))
 
 
-def _looks_like(
-    exercise: Exercise, own: Sequence[Observation], seed: int, device: str
-) -> Iterator[tuple[str, str]]:
+def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int, device: str) -> Iterator[tuple[str, str]]:
     """Wrong answers that do the same on every case. At least one case must run: all that never run look alike."""
     if any(one.error is None for one in own):
         for answer, seen in zip(exercise.wrong, mistaken(exercise, seed, device), strict=True):

@@ -19,7 +19,7 @@ from minidalle.course.notebook_code import Asked, Cell
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Exercise
 from minidalle.grading.sandbox import Fate, Lost, Sandbox
-from minidalle.grading.stripped import supplied, without_answers
+from minidalle.grading.stripped import own_need, supplied, without_answers
 from minidalle.grading.untrusted import Unusable, shown, sight
 
 HIDDEN = "hidden cases"
@@ -155,10 +155,15 @@ def _question(exercise: Exercise, known: _Known) -> dict[str, Any]:
         "own": own,
         "probe": [inside, probe.__name__],
         "forbid": list(exercise.forbid),
-        "needs": [[one.reference.__module__, one.name] for one in needs],
+        "needs": [[one.reference.__module__, one.name, _own_text(one, exercise)] for one in needs],
         "known": sorted(global_names(reference)),
         "supplied": supplied(exercise, known.exercises),
     }
+
+
+def _own_text(needed: Exercise, exercise: Exercise) -> str:
+    """The text of a function that is the course's own; of the package's it is `supplied`."""
+    return "" if needed.id in EXERCISES else own_need(needed, exercise)
 
 
 def module_files(folder: Path, most: int = 1 << 20) -> dict[str, str]:

@@ -77,21 +77,53 @@ def without_bodies(source: str, names: Iterable[str]) -> str:
 
 
 def without_answers(exercise: Exercise) -> str:
-    """The text of a course's own exercise file, in which no answer has a body; its probe is still there."""
-    file = inspect.getsourcefile(exercise.reference)
+    """Of a course's own exercise file what its probe needs, and the reference without its body. The exercise itself
+    and others in the file are not there: also tables and lambdas hold answers."""
+    probe, reference = exercise.probe, exercise.reference
+    there = {probe.__name__} if probe.__module__ == reference.__module__ else set()
+    return _needed_for(reference, {reference.__name__, *there}, exercise)
+
+
+def own_need(needed: Exercise, exercise: Exercise) -> str:
+    """Of a course's own file what a function needs that another exercise needs; no answer of the latter."""
+    return _needed_for(needed.reference, {needed.reference.__name__}, exercise)
+
+
+def _needed_for(function: Function, names: set[str], exercise: Exercise) -> str:
+    """The text of a function's file, without an exercise's answers and all that these names do not need."""
+    file = inspect.getsourcefile(function)
     assert file
     answers = {one.__name__ for one in (exercise.reference, *exercise.wrong, *exercise.also_right)}
-    return without_bodies(Path(file).read_text(encoding="utf-8"), answers)
+    body = ast.parse(without_bodies(Path(file).read_text(encoding="utf-8"), answers)).body
+    kept = {at for at, one in enumerate(body) if isinstance(one, ast.ImportFrom) and one.module == "__future__"}
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        for at, statement in enumerate(body):
+            if at not in kept and name in _made_by(statement):
+                kept.add(at)
+                waiting += {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return "\n\n".join(ast.unparse(body[at]) for at in sorted(kept)) + "\n"
+
+
+def _made_by(statement: ast.stmt) -> set[str]:
+    """Names that a statement at the top level makes."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    aliases = {(node.asname or node.name).split(".")[0] for node in ast.walk(statement) if isinstance(node, ast.alias)}
+    stored = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return aliases | stored
 
 
 def reached_by(exercise: Exercise) -> set[str]:
-    """Ids of the exercises whose functions right answers of this one need, in the package or by name."""
+    """Ids of the exercises whose functions known answers of this one need: right ones in the package, all by name."""
     found = {*exercise.needs}
     for answer in (exercise.reference, *exercise.also_right):
         with noted({}) as called:
             observe(answer, exercise.probe, exercise.cases(0), seconds=None)
         found |= called
-    named = global_names(exercise.reference).union(*map(global_names, exercise.also_right))
+    known = (exercise.reference, *exercise.also_right, *exercise.wrong)
+    named = set().union(*map(global_names, known))
     found |= {id for id, other in EXERCISES.items() if other.name in named}
     for id in [*found]:
         found |= {*EXERCISES[id].needs} if id in EXERCISES else set()

@@ -31,7 +31,8 @@ def respond(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     Args:
         request: id, name, function (the answer's name), module and probe (where they are; `own` the text of the
-            module if it is no part of the package), forbid, needs, supplied (functions of the package as text), known
+            module if it is no part of the package), forbid, needs (functions that it may call: module, name,
+            and for a course's own its text), supplied (functions of the package as text), known
             (names that answers may take from their surroundings), cells, file (their notebook's name), files, cases,
             seconds and device.
         folder: an empty folder for the files that came with the notebook.
@@ -47,7 +48,8 @@ def respond(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if answer is module:
         why, notes = why_missing(request["function"], cells, found, failed)
         return asdict(Sight(refused=why, about=NO_FUNCTION, notes=notes))
-    needs = {name: getattr(import_module(place), name) for place, name in request["needs"]}
+    needs = {name: getattr(_own_module(own) if own else import_module(place), name)
+             for place, name, own in request["needs"]}  # fmt: skip
     sight = look(asked, answer, request["cases"], needs, request["seconds"], request["device"])
     return {**asdict(sight), "notes": notes_for(answer, cells, set(request["known"]))}
 
@@ -60,7 +62,7 @@ def _asked(request: Mapping[str, Any]) -> Asked:
 
 
 def _own_module(source: str) -> ModuleType:
-    """The course's own exercise file, without its answers."""
+    """What is there of a course's own exercise file."""
     module = sys.modules["own_exercise"] = ModuleType("own_exercise")
     exec(compile(source, "own exercise", "exec"), vars(module))
     return module

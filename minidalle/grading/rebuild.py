@@ -13,14 +13,12 @@ from typing import Any
 
 from minidalle.course.building.exercise_cells import new_cell
 from minidalle.errors import InvalidValue
-from minidalle.errors import InvalidValue
 from minidalle.grading.intake import StudentCell, read_submission
-from minidalle.grading.released import NotebookCell, Release, is_answer, marks
+from minidalle.grading.released import NotebookCell, Release, is_answer, marks, plain_text
 
-ABOUT = "minidalle"  # the key of our own words in a notebook's metadata
 START = ""  # the place before the first released cell
 MISSING = "*(This answer was not in the notebook that was handed in.)*"
-CHANGES = ("grade", "points", "locked", "solution", "task", "cell_type", "checksum")
+NEEDED, OTHERS = ("grade_id", "grade", "points"), ("locked", "solution", "task", "checksum")  # of nbgrader's marks
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,8 @@ def _sort(release: Release, cells: Sequence[StudentCell], known: Sequence[str]) 
     for place, id in enumerate(known):
         if id:
             found.copies[id].append(place)
-    chosen = {_chosen(release, id, cells, copies) for id, copies in found.copies.items() if is_answer(release.cells[id])}
+    answers = {id: copies for id, copies in found.copies.items() if is_answer(release.cells[id])}
+    chosen = {_chosen(release, id, cells, copies) for id, copies in answers.items()}
     standing = _in_order(list(release.cells), known)
     anchor = START
     for place, (cell, id) in enumerate(zip(cells, known, strict=True)):
@@ -142,7 +141,7 @@ def _in_order(ids: Sequence[str], known: Sequence[str]) -> set[int]:
     for place, id in enumerate(known):
         if id:
             length = bisect_left(tails, rank[id])
-            tails[length:length + 1], at[length:length + 1] = [rank[id]], [place]
+            tails[length : length + 1], at[length : length + 1] = [rank[id]], [place]
             before[place] = at[length - 1] if length else -1
     place, standing = at[-1] if at else -1, set[int]()
     while place >= 0:
@@ -191,10 +190,11 @@ def _repaired(cell: NotebookCell, copies: Sequence[StudentCell]) -> list[str]:
 
 
 def _changed_marks(cell: NotebookCell, copies: Iterable[StudentCell], what: str) -> list[str]:
-    """nbgrader's marks that are others than the released ones."""
-    true = marks(cell)
-    changed = [key for key in ("grade_id", *CHANGES)
-               if any(copy.marks and copy.marks.get(key) != true.get(key) for copy in copies)]  # fmt: skip
+    """nbgrader's marks that are others than the released ones. An older release has other checksums of answers."""
+    true = {key: marks(cell).get(key) for key in (*NEEDED, *OTHERS) if key != "checksum" or not is_answer(cell)}
+    seen = [copy.marks for copy in copies if copy.marks]
+    changed = [key for key, value in true.items()
+               if any(one.get(key, None if key in NEEDED else value) != value for one in seen)]  # fmt: skip
     return [f"{what} cell {cell['id']}: {', '.join(changed)} had been changed, and put back"] if changed else []
 
 

@@ -19,6 +19,7 @@ from minidalle.course.checking.report import Report
 from minidalle.errors import require
 from minidalle.grading.released import Release
 
+ABOUT = "minidalle"  # the key of our words in a notebook's metadata
 SECRET = "MINIDALLE_SECRET"
 LEAST_SECRET = 16  # characters
 PACKAGE = Path(minidalle.__file__).parent
@@ -131,8 +132,9 @@ def _package() -> str:
 def _own_files(release: Release) -> str:
     """The course.toml and the exercises of the course's own."""
     course, digest = release.course, sha256()
-    for name in (COURSE_FILE, *map(str, course.files)) if course.folder else ():
-        digest.update((course.folder / name).read_bytes())
+    if course.folder:
+        for name in (COURSE_FILE, *map(str, course.files)):
+            digest.update((course.folder / name).read_bytes())
     return digest.hexdigest()
 
 

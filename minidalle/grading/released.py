@@ -79,7 +79,7 @@ class Release:
                 "one check of an exercise of this course")  # fmt: skip
         out_of = self.course.exercises[found[0].id].points if found[0].points is None else found[0].points
         points = marks(cell)["points"]
-        require(points == out_of, f"points of {cell['id']}", points, f"{out_of:g}, as its exercise has: minidalle build")
+        require(points == out_of, f"points of {cell['id']}", points, f"{out_of:g}, as its check: minidalle build")
         return found[0]
 
     @cached_property

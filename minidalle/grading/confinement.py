@@ -27,17 +27,22 @@ AS_ROOT = [
 ]  # fmt: skip
 """Root makes no user namespace, in which it would still be root: it gives its rights up (`confine.become_nobody`)."""
 ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg",
-    "MPLCONFIGDIR": "/tmp/matplotlib", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+    "MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp/matplotlib",
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
 }  # fmt: skip
 HANDED_ON = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # some processors compute wrong results without
 PROBE = (
-    "import os; from minidalle.grading.inside.confine import become_nobody, enter_namespaces, shut_in\n"
+    "import os; from minidalle.grading.inside.calls import refuse_calls\n"
+    "from minidalle.grading.inside.confine import become_nobody, enter_namespaces, set_limits, shut_in\n"
     "from minidalle.grading.limits import Limits\n"
     "become_nobody()\n"
     "enter_namespaces()\n"
     "if child := os.fork(): raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
-    "shut_in(Limits())"
+    "shut_in(Limits())\n"
+    "set_limits(Limits(), confined=True, gpu=False)\n"
+    "refuse_calls(gpu=False)\n"
+    "from threading import Thread; Thread(target=print).start()"  # before Linux 5.14 all of a user's processes count
 )
 MEND = "apt install bubblewrap, or grade on a Linux machine where an ordinary user may make namespaces"
 
@@ -97,12 +102,14 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
     arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for card in sorted(map(str, Path("/dev").glob("nvidia*"))) if device != "cpu" else ():
         arguments += ["--dev-bind", card, card]
+    for place in ("/", "/dev", *_own_package()):
+        arguments += ["--remount-ro", place]  # else an ordinary user's answers leave files there for the next ones
     return Start([*arguments, "--chdir", "/tmp", *command], {})
 
 
 def unconfined(course: Path, command: Sequence[str]) -> Start:
     """Start a command as it is, with a clean environment and nothing else."""
-    return Start([*command], {"env": environment(str(course)), "cwd": str(course)})
+    return Start([*command], {"env": {**environment(str(course)), "TMPDIR": str(course)}, "cwd": str(course)})
 
 
 def environment(course: str) -> dict[str, str]:

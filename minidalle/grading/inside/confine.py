@@ -64,6 +64,7 @@ def shut_in(limits: Limits) -> None:
         size = f"size={limits.scratch}m,mode=0700".encode()
         _call("mount", b"tmpfs", place, b"tmpfs", NO_SUID | NO_DEVICES, size)
     Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, it is this one that ends
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")  # in one of its own it would have every right
     _drop_bounding_set()
     header, nothing = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
     _call("capset", header, nothing)

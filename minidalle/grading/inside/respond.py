@@ -79,5 +79,5 @@ def _supply(module: str, name: str, source: str) -> None:
 def _lay_out(files: Mapping[str, str], folder: Path) -> None:
     """Put modules that came with the notebook beside it, where `import` finds them last."""
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / Path(name).name).write_text(text, encoding="utf-8", errors="replace")
     sys.path.append(str(folder))

@@ -78,7 +78,7 @@ _children: list[int] = []  # at most one: who waits for the answer's process, or
 
 def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
     """The forked process: shut in, it answers one question. It never returns."""
-    from minidalle.grading.inside import confine
+    from minidalle.grading.inside import calls, confine, watch
     from minidalle.grading.limits import Limits
 
     limits = Limits(**setup["limits"])
@@ -90,7 +90,7 @@ def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
                 os.write(writable, str(child).encode())
                 os.close(writable)
                 os.close(line)
-                os.waitpid(child, 0)
+                watch.wait_for(child, limits.memory)
                 os._exit(0)
             confine.shut_in(limits)
         else:
@@ -98,6 +98,8 @@ def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
         os.close(writable)
         _close_all_but(line)
         confine.set_limits(limits, setup["confined"], gpu=setup["device"] != "cpu")
+        if setup["confined"]:
+            calls.refuse_calls(gpu=setup["device"] != "cpu")
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(writable, f"{type(error).__name__}: {error}".encode())

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minidalle.course.checking.shown import short
 from minidalle.errors import InvalidValue, require
 
 MOST_BYTES = 20_000_000
@@ -79,7 +78,7 @@ def _json(content: bytes) -> Any:
 
 def _told(value: object) -> object:
     """A value to be shown: a number, or what type it is of."""
-    return value if isinstance(value, int | None) and abs(value or 0) < 1e6 else short(type(value).__name__)
+    return value if isinstance(value, int | None) and abs(value or 0) < 1e6 else type(value).__name__
 
 
 def _cell(cell: object) -> StudentCell | None:

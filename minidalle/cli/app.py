@@ -285,32 +285,3 @@ def show(exercise: Annotated[str, typer.Argument(metavar="ID", help="An exercise
     from minidalle.cli.course import show_solution
 
     raise typer.Exit(show_solution(exercise))
-
-
-@app.command(epilog='Example: minidalle grade 01 --students "a*"')
-def grade(
-    lesson: Annotated[
-        str | None, typer.Argument(metavar="[LESSON]", help="01-tokenization, 01 or tokenization; without: all.")
-    ] = None,
-    students: Annotated[str, typer.Option("--students", metavar="GLOB", help="Only those whose name fits.")] = "*",
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: one for each core.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="Where answers run: cpu or cuda.")] = "cpu",
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also what was graded before and has not changed.")] = False,
-    unsafe: Annotated[
-        bool, typer.Option("--unsafe", help="Without a sandbox: students' code runs with all your rights.")
-    ] = False,
-    new_secret: Annotated[
-        bool, typer.Option("--new-secret", help="First draw a secret for hidden cases, kept in grading/secret.")
-    ] = False,
-) -> None:
-    """Grade what students handed in under grading/submitted, into nbgrader's gradebook.
-
-    A run that was stopped goes on where it was. Exit code 0: all is graded; 1: a person has to look at something.
-    """
-    from minidalle.cli.authoring import require_nbgrader
-
-    require_nbgrader()
-    from minidalle.cli.grading import grade_class
-
-    raise typer.Exit(grade_class(lesson, students, workers, device, json_file, force, unsafe, new_secret))

@@ -14,6 +14,8 @@ from typing import Any
 from minidalle.course.checking.report import Report
 from minidalle.errors import require
 
+NO_RECORD = "it was not graded, or grading it failed: minidalle grade says why"
+
 
 @dataclass(frozen=True)
 class Graded:
@@ -124,18 +126,20 @@ class ClassSummary:
         return asdict(self)
 
 
-def read_class(folder: Path) -> list[Graded]:
+def read_class(folder: Path, students: Iterable[str] = ()) -> list[Graded]:
     """The records of one lesson, by student.
 
     Args:
         folder: `grading/records/LESSON`, with a JSON file for each student.
+        students: who handed something in. Who has no record is ungraded.
 
     Raises:
         InvalidValue: there is no record.
     """
-    paths = sorted(folder.glob("*.json"))
+    paths = {path.stem: path for path in folder.glob("*.json")}
     require(bool(paths), "records", str(folder), "a folder with records: minidalle grade makes them")
-    return [_read(path) for path in paths]
+    names = sorted({*paths, *students})
+    return [_read(paths[name]) if name in paths else Graded(name, {}, {"": NO_RECORD}) for name in names]
 
 
 def _read(path: Path) -> Graded:

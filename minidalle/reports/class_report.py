@@ -3,12 +3,13 @@
 The first page and its files name no student, so that a class can be shown it.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from minidalle.checkpoint import atomic_write, save_json
 from minidalle.grading.class_summary import ClassSummary, ExerciseSummary, Graded, read_class, summarize
@@ -27,12 +28,13 @@ OUTCOMES = (
 HARDEST, SHOWN = 3, 12  # exercises; mistakes in the plot
 
 
-def write_class_report(records: Path, out: Path) -> Path:
+def write_class_report(records: Path, out: Path, students: Iterable[str] = ()) -> Path:
     """Write `index.html`, its plots as PNG files, `report.json`, and `students.html` for the instructor alone.
 
     Args:
         records: the folder with the records of one lesson; its name is the lesson's.
         out: the folder to write to.
+        students: who handed something in. Who has no record is ungraded.
 
     Returns:
         The first page's path.
@@ -40,7 +42,7 @@ def write_class_report(records: Path, out: Path) -> Path:
     Raises:
         InvalidValue: there are no records.
     """
-    graded = read_class(records)
+    graded = read_class(records, students)
     summary = summarize(records.name, graded)
     plots = {"exercises": plot_exercises(summary)}
     plots |= {"mistakes": plot_mistakes(summary)} if _all_mistakes(summary) else {}
@@ -52,7 +54,7 @@ def write_class_report(records: Path, out: Path) -> Path:
     svgs = {name: Markup(as_svg(plot)) for name, plot in plots.items()}
     return write_page(
         out / "index.html", "class_report.html", summary=summary, plots=svgs, hardest=hardest(summary),
-        words=in_words(summary), median=median,
+        words=in_words(summary), median=median, code=with_code,
     )  # fmt: skip
 
 
@@ -80,6 +82,11 @@ def in_words(summary: ClassSummary) -> dict[str, str]:
             f"half of them at most {median(summary.totals):g}."
         )
     return words
+
+
+def with_code(text: str) -> Markup:
+    """A text in which `this` is code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def plot_exercises(summary: ClassSummary) -> Any:

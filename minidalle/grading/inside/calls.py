@@ -1,5 +1,5 @@
-"""System calls that no answer needs are refused to it: those that reach other processes, make memory that no limit counts,
-or open parts of the kernel that are seldom used and often broken.
+"""System calls that no answer needs are refused to it: those that reach other processes, make memory that no limit
+counts, or open parts of the kernel that are seldom used and often broken.
 """
 
 import ctypes

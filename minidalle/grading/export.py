@@ -8,11 +8,11 @@ lib/gradebook_importer.rb; Moodle, grade/import/csv/classes/load_data.php).
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minidalle.errors import require
-from minidalle.grading.class_summary import Graded
+from minidalle.grading.class_summary import NO_RECORD, Graded
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 ID_COLUMNS = {"canvas": ("SIS Login ID", "SIS User ID", "ID"), "moodle": ("Username", "ID number", "Email address")}
@@ -68,11 +68,15 @@ def record_grades(graded: Sequence[Graded]) -> tuple[list[Grade], float]:
 
 
 def with_reasons(grades: Iterable[Grade], graded: Iterable[Graded]) -> list[Grade]:
-    """The gradebook's grades, and beside them those who handed in and are not in it, as the records say."""
+    """The gradebook's grades, and what only the records know: who is not in it, and whose grade there is an old one."""
     known = {grade.student: grade for grade in grades}
-    missing = [one for one in graded if one.student not in known]
-    return [*known.values(), *(Grade(one.student, 0.0, "; ".join(one.reasons.values()) or "it is not in the gradebook")
-                               for one in missing)]  # fmt: skip
+    for one in graded:
+        why = "; ".join(one.reasons.values())
+        if one.student not in known:
+            known[one.student] = Grade(one.student, 0.0, why or "it is not in the gradebook")
+        elif why == NO_RECORD:
+            known[one.student] = replace(known[one.student], open=NO_RECORD)
+    return sorted(known.values(), key=lambda grade: grade.student)
 
 
 def grades_csv(grades: Iterable[Grade], out_of: float, title: str, system: str, column: str | None = None) -> str:

@@ -44,7 +44,7 @@ def write_class_report(records: Path, out: Path, students: Iterable[str] = ()) -
     """
     graded = read_class(records, students)
     summary = summarize(records.name, graded)
-    plots = {"exercises": plot_exercises(summary)}
+    plots = {"exercises": plot_exercises(summary)} if summary.exercises else {}
     plots |= {"mistakes": plot_mistakes(summary)} if _all_mistakes(summary) else {}
     plots |= {"points": plot_points(summary)} if summary.totals else {}
     for name, plot in plots.items():

@@ -84,7 +84,7 @@ def require_sandbox() -> None:
 def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start:
     """Start a command inside of bubblewrap; `course` is the folder that holds the package that it sees."""
     arguments = ["bwrap", *(AS_ROOT if os.getuid() == 0 else ["--unshare-all"])]
-    arguments += ["--die-with-parent", "--new-session", "--clearenv"]
+    arguments += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     for name, value in environment(COURSE).items():
         arguments += ["--setenv", name, value]
     arguments += ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]

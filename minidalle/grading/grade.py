@@ -144,7 +144,20 @@ def grade_lesson(
     work = partial(grade_student, folders, lesson, options.setup)
     for number, (student, answer) in enumerate(work_off(tasks, work, options.workers, PATIENCE), len(results) + 1):
         watch(number, len(students))
-        yield Result(student, lesson, None, answer.why) if isinstance(answer, Died) else answer
+        result = Result(student, lesson, None, answer.why) if isinstance(answer, Died) else answer
+        if result.record is None:
+            _leave_to_a_person(release, db_url, student)
+        yield result
+
+
+def _leave_to_a_person(release: Release, db_url: str, student: str) -> None:
+    """In the gradebook, no score of a check stands where grading failed, not even one of an earlier run."""
+    with Gradebook(db_url) as gradebook:
+        gradebook.update_or_create_student(student)
+        submission = gradebook.update_or_create_submission(release.lesson, student)
+        for grade in (grade for notebook in submission.notebooks for grade in notebook.grades):
+            grade.auto_score, grade.needs_manual_grade = None, True
+        gradebook.db.commit()
 
 
 def _in_gradebook(release: Release, db_url: str) -> set[str]:

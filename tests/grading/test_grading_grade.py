@@ -164,6 +164,13 @@ def test_nbgrader_itself_finds_the_same(course: Folders, first: subprocess.Compl
     assert course.record(LESSON, "ada").is_file()
 
 
+def test_work_that_nbgrader_would_pass_over_waits_in_the_gradebook(
+    course: Folders, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert len(grades(course)["renamed"]) == 3
+    assert all(grade == (None, None, True) for grade in grades(course)["renamed"].values())
+
+
 def test_a_persons_scores_stay(course: Folders, first: subprocess.CompletedProcess[str]) -> None:
     with Gradebook(course.db_url) as gradebook:
         for id, score in ((WHY, 1.5), (CHECKS[0], 0.5)):
@@ -220,10 +227,7 @@ def test_stopped_in_the_middle_it_goes_on(tmp_path: Path, sent: signal.Signals, 
     assert times(course) == kept
     done = run(course, "minidalle", "grade", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        f"6 submissions in {done.stdout.split(' submissions in ')[1].split(' s')[0]} s: {len(kept)} graded"
-        in done.stdout
-    )
+    assert f" s: {len(kept)} graded before, 0 with something" in done.stdout
     assert all(auto(grades(course), f"student-{number}") == FULL for number in range(6))
     assert {name: at for name, at in times(course).items() if name in kept} == kept
 

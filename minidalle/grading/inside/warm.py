@@ -93,6 +93,7 @@ def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
                 os.close(line)
                 watch.wait_for(child, limits.memory)
                 os._exit(0)
+            os.setsid()  # a signal to its own group must not reach who waits for it
             confine.shut_in(limits)
         else:
             os.write(writable, str(os.getpid()).encode())
@@ -146,11 +147,10 @@ def _end(running: int) -> int:
     """End the answer's process, with all that it started; returns how it had ended, 0 where it was still there."""
     if not _children:
         return 0
-    if running:
-        with contextlib.suppress(OSError):
-            os.killpg(running, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.kill(running, signal.SIGKILL)
+    for end, pid in ((os.killpg, running), (os.kill, running), (os.kill, _children[0])):
+        if pid:
+            with contextlib.suppress(OSError):
+                end(pid, signal.SIGKILL)
     return os.waitpid(_children.pop(), 0)[1]
 
 

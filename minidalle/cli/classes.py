@@ -57,7 +57,7 @@ def write_grades(
     require(bool(found or graded), "lesson", lesson, f"one that was graded: minidalle grade {lesson}")
     grades, out_of = found or record_grades(graded)
     grades = with_reasons(grades, graded)
-    final = [one for one in grades if partial or not one.open]
+    final = [one for one in grades if one.points is not None and (partial or not one.open)]
     atomic_write(out, grades_csv(final, out_of, title or name, system, column))
     source = "the gradebook" if found else "the records, without what a person grades and without penalties"
     print(f"{counted(len(final), 'grade')} of {out_of:g} points, from {source}: {out}")
@@ -67,5 +67,6 @@ def write_grades(
     for one in left:
         print(f"✗ {one.student} is not in it: {one.open}")
     if left:
-        print(f"{counted(len(left), 'student')} not in the file; grade them in formgrader, or give --partial")
+        print(f"{counted(len(left), 'student')} not in the file: grade them in formgrader"
+              + ("" if partial else "; --partial takes what they have so far"))  # fmt: skip
     return INCOMPLETE if left else WRITTEN

@@ -27,14 +27,14 @@ class Grade:
 
     Attributes:
         student: the id in the gradebook.
-        points: after the penalty for being late.
+        points: after the penalty for being late; None where nothing was graded.
         open: what a person has still to do; empty where the grade is final.
         name: last name first, if the gradebook has it.
         email: as well.
     """
 
     student: str
-    points: float
+    points: float | None
     open: str = ""
     name: str = ""
     email: str = ""
@@ -64,26 +64,34 @@ def _grade(submission: Any) -> Grade:
 def record_grades(graded: Sequence[Graded]) -> tuple[list[Grade], float]:
     """The same from the records of a class: without what a person gave, and without penalties."""
     out_of = {id: report.out_of for one in graded for id, report in one.reports.items()}
-    return [Grade(one.student, one.points, "; ".join(one.reasons.values())) for one in graded], sum(out_of.values())
+    grades = [Grade(one.student, one.points if one.reports else None, _why(one)) for one in graded]
+    return grades, sum(out_of.values())
 
 
 def with_reasons(grades: Iterable[Grade], graded: Iterable[Graded]) -> list[Grade]:
-    """The gradebook's grades, and what only the records know: who is not in it, and whose grade there is an old one."""
+    """The gradebook's grades, and what only the records know: who is not in it, and whose points mean nothing.
+
+    Who could not be graded at all has no points, and not none: until a person has graded all of it.
+    """
     known = {grade.student: grade for grade in grades}
     for one in graded:
-        why = "; ".join(one.reasons.values())
-        if one.student not in known:
-            known[one.student] = Grade(one.student, 0.0, why or "it is not in the gradebook")
-        elif why == NO_RECORD:
-            known[one.student] = replace(known[one.student], open=NO_RECORD)
+        there = known.get(one.student)
+        if there is None:
+            known[one.student] = Grade(one.student, None, _why(one) or "it is not in the gradebook")
+        elif one.reasons.get("") == NO_RECORD or (there.open and "" in one.reasons):
+            known[one.student] = replace(there, points=None, open=_why(one))
     return sorted(known.values(), key=lambda grade: grade.student)
+
+
+def _why(one: Graded) -> str:
+    return "; ".join(one.reasons.values())
 
 
 def grades_csv(grades: Iterable[Grade], out_of: float, title: str, system: str, column: str | None = None) -> str:
     """The file's text.
 
     Args:
-        grades: those that are to be in it.
+        grades: those that are to be in it; who has no points is not.
         out_of: the points that there are.
         title: of the assignment; for one that Canvas has already, its column's, as in "01-tokenization (4711)".
         system: "canvas" or "moodle".
@@ -96,6 +104,7 @@ def grades_csv(grades: Iterable[Grade], out_of: float, title: str, system: str, 
     columns = ID_COLUMNS[system]
     column = column or columns[0]
     require(column in columns, "--id-column", column, " or ".join(columns))
+    grades = [one for one in grades if one.points is not None]
     rows: list[dict[str, str]] = []
     if system == "canvas":
         header = [*CANVAS, title]
@@ -122,7 +131,7 @@ def _moodle_id(grade: Grade, column: str) -> str:
 
 
 def _points(grade: Grade) -> str:
-    return f"{grade.points:.4f}".rstrip("0").rstrip(".")
+    return f"{grade.points or 0:.4f}".rstrip("0").rstrip(".")
 
 
 def _csv(header: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
+from minidalle.course.checking.report import Report
 from minidalle.errors import InvalidValue
 from minidalle.grading.class_summary import NO_RECORD, Graded
 from minidalle.grading.export import (
@@ -99,14 +100,22 @@ def test_the_gradebook_counts_persons_and_penalties(db_url: str) -> None:
     assert gradebook_grades("02-vqgan", db_url) is None
 
 
-def test_an_old_grade_is_not_final(db_url: str) -> None:
-    """Grading again failed, so the record is gone, and what the gradebook has is of another submission."""
+def test_what_was_not_graded_is_no_zero(db_url: str) -> None:
+    """Grading "done" again failed, so what the gradebook has is of another submission; "new" is not in it."""
     found = gradebook_grades(LESSON, db_url)
     assert found is not None
-    graded = [Graded("done", {}, {"": NO_RECORD}), Graded("late", {}, {}), Graded("new", {}, {"": "not JSON"})]
-    why = {one.student: one.open for one in with_reasons(found[0], graded)}
-    assert why == {"done": NO_RECORD, "late": "", "new": "not JSON", "open": "a person has to grade something"}
+    reasons = {"done": {"": NO_RECORD}, "late": {"": "not JSON"}, "open": {"": "not JSON"}, "new": {"": "not JSON"}}
+    grades = with_reasons(found[0], [Graded(student, {}, why) for student, why in reasons.items()])
+    assert [(one.student, one.points, one.open) for one in grades] == [
+        ("done", None, NO_RECORD),
+        ("late", 3.5, ""),  # a person has graded all of it
+        ("new", None, "not JSON"),
+        ("open", None, "not JSON"),
+    ]
+    assert rows(grades_csv(grades, 5.0, LESSON, "moodle")) == [["Username", LESSON], ["late", "3.5"]]
 
 
 def test_without_a_gradebook_records_count() -> None:
-    assert record_grades([Graded("a", {}, {"": "not JSON"})]) == ([Grade("a", 0.0, "not JSON")], 0)
+    encode = Report("tokenization.encode", 1.5, 4.0)
+    grades, out_of = record_grades([Graded("a", {}, {"": "not JSON"}), Graded("b", {encode.id: encode}, {})])
+    assert (grades, out_of) == ([Grade("a", None, "not JSON"), Grade("b", 1.5)], 4.0)

@@ -99,7 +99,8 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
         arguments += ["--ro-bind", place, place]
     for place in _own_package():
         arguments += ["--tmpfs", place]
-    arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--perms", "1777", "--tmpfs", "/tmp"]  # matplotlib is not imported where it cannot write
     for card in sorted(map(str, Path("/dev").glob("nvidia*"))) if device != "cpu" else ():
         arguments += ["--dev-bind", card, card]
     for place in ("/", "/dev", *_own_package()):

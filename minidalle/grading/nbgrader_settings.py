@@ -38,6 +38,7 @@ def grading_settings(root: Path, db_url: str = "") -> Config:
     ]
     settings.Autograde.pre_convert_hook = f"{PARTS}.hooks.before"
     settings.Autograde.post_convert_hook = f"{PARTS}.hooks.after"
+    settings.HTMLExporter.filters = {"markdown2html": f"{PARTS}.safe_html.markdown_to_html"}
     settings.ExecutePreprocessor.timeout = 300  # seconds for a cell, when an instructor validates a notebook
     return settings
 

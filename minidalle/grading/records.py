@@ -12,17 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import minidalle
 from minidalle.checkpoint import CheckpointError, save_json
 from minidalle.course.building.course_file import COURSE_FILE
 from minidalle.course.checking.report import Report
+from minidalle.course.start import PACKAGE
 from minidalle.errors import require
 from minidalle.grading.released import Release
 
 ABOUT = "minidalle"  # the key of our words in a notebook's metadata
 SECRET = "MINIDALLE_SECRET"
 LEAST_SECRET = 16  # characters
-PACKAGE = Path(minidalle.__file__).parent
 NO_PART_OF_A_GRADE = ("cli", "weights", "reports")
 
 

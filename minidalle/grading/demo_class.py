@@ -218,5 +218,6 @@ def _worth(answer: KnownAnswer) -> dict[str, Any]:
 
 
 def _config() -> str:
-    """The clone's own nbgrader_config.py."""
-    return (PACKAGE.parent / CONFIG).read_text(encoding="utf-8")
+    """The course's nbgrader_config.py: in the wheel it lies in the package, in a clone beside it."""
+    inside = PACKAGE / CONFIG
+    return (inside if inside.is_file() else PACKAGE.parent / CONFIG).read_text(encoding="utf-8")

@@ -46,9 +46,9 @@ def assert_next_is_right(sandbox: Sandbox) -> None:
     assert not verdict.report.notes
 
 
-def plain(attacks: dict[str, tuple[str, str]]) -> dict[str, str]:
+def plain(attacks: dict[str, tuple[str, str]], seconds: float = 8) -> dict[str, str]:
     """What becomes of cells in a grader that runs them beside the check: see `plain_grader`."""
-    command = [sys.executable, str(Path(__file__).with_name("plain_grader.py"))]
+    command = [sys.executable, str(Path(__file__).with_name("plain_grader.py")), str(seconds)]
     done = subprocess.run(command, input=json.dumps(attacks), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -79,6 +79,9 @@ def assert_only_its_own(sandbox: Sandbox) -> None:
     assert len(running) == 3, running
     assert all(one.startswith("bwrap") for one in running[:2])
     assert "minidalle.grading.inside.warm" in running[2]
+
+
+ONCE = "SEEN = []\ndef loot():\n    if not SEEN: SEEN.append(once())\n    return SEEN[0]\ndef once():\n"
 
 
 def with_loot(body: str) -> str:

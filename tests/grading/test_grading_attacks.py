@@ -33,8 +33,10 @@ IN_ONE_PROCESS = {
         "class Patch:\n    sys.modules['minidalle.course.checking.sight'].judge = (\n"
         "        lambda exercise, *a, **k: Report(exercise.id, 3.0, 3.0))\n" + WRONG, CHECK),
     "takes all cases away": (
-        f"import sys\nclass Patch:\n    object.__setattr__(sys.modules['minidalle.exercises.catalogue'].EXERCISES[{ID!r}],"
-        " 'cases', lambda seed: [{'word': [], 'pair': ['a', 'b']}])\ndef merge_pair(word, pair):\n    return ['x'][:0]\n",
+        f"import sys\nclass Patch:\n"
+        f"    object.__setattr__(sys.modules['minidalle.exercises.catalogue'].EXERCISES[{ID!r}],"
+        " 'cases', lambda seed: [{'word': [], 'pair': ['a', 'b']}])\ndef merge_pair(word, pair):\n"
+        "    return ['x'][:0]\n",
         CHECK),
     "calls a right answer of the catalogue": (
         "import sys\ndef known(word, pair):\n    table = sys.modules['minidalle.exercises.catalogue'].EXERCISES\n"
@@ -55,7 +57,8 @@ IN_ONE_PROCESS = {
     "makes the reference of its text": (
         "import inspect, textwrap\ndef known(word, pair):\n    import minidalle.tokenization.bpe as home\n"
         "    text = 'from __future__ import annotations\\n' + inspect.getsource(vars(home)['merge' + '_pair'])\n"
-        "    space = {}\n    exec(text.replace('merge_pair', 'other'), space)\n    return space['other'](word, pair)\n" + KNOWN,
+        "    space = {}\n    exec(text.replace('merge_pair', 'other'), space)\n"
+        "    return space['other'](word, pair)\n" + KNOWN,
         CHECK),
     "makes the reference of its code": (
         "import types\ndef known(word, pair):\n    import minidalle.tokenization.bpe as home\n"
@@ -72,7 +75,8 @@ IN_ONE_PROCESS = {
         "def merge_pair(word, pair):\n    return Speaks()\n", CLOSE),
     "a tensor that speaks for torch": (
         "import torch\nclass Speaks(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, *a, **k):\n"
-        "        return True\ndef merge_pair(word, pair):\n    return torch.Tensor._make_subclass(Speaks, torch.zeros(2))\n",
+        "        return True\ndef merge_pair(word, pair):\n"
+        "    return torch.Tensor._make_subclass(Speaks, torch.zeros(2))\n",
         CLOSE),
     "nan, which is near to nothing": (
         "def merge_pair(word, pair):\n    return float('nan')\n", "not (abs(merge_pair([], ()) - 1.0) > 1e-6)"),
@@ -82,7 +86,8 @@ IN_ONE_PROCESS = {
         "            return ModuleSpec(name, Hook)\n    @staticmethod\n    def create_module(spec):\n"
         "        module = types.ModuleType(spec.name)\n        module.right = lambda *a: True\n        return module\n"
         "    @staticmethod\n    def exec_module(module):\n        pass\n"
-        "class Put:\n    sys.meta_path.insert(0, Hook)\n" + WRONG, "__import__('rules_of_the_grader').right(merge_pair)"),
+        "class Put:\n    sys.meta_path.insert(0, Hook)\n" + WRONG,
+        "__import__('rules_of_the_grader').right(merge_pair)"),
     "ends the check before it can fail": (
         "import builtins\nclass Patch:\n    builtins.zip = lambda *a, **k: iter(())\n" + WRONG,
         "all(one == other for one, other in zip(merge_pair([], ()), [1]))"),
@@ -158,7 +163,8 @@ STRANGE = {
     "a text that is no text": "type('T', (str,), {'__repr__': lambda self: 1 / 0})('x')",
     "a number that is none": "type('F', (float,), {'__float__': lambda self: 'x', '__abs__': lambda self: self})(1.0)",
     "a dict that has no end": "type('D', (dict,), {'items': lambda self: iter(lambda: ('a', 1), 0)})(a=1)",
-    "a list that lies": "type('L', (list,), {'__len__': lambda self: 1 << 60, '__iter__': lambda self: iter(int, 1)})([1])",
+    "a list that lies": "type('L', (list,), {'__len__': lambda self: 1 << 60, '__iter__': lambda self: "
+        "iter(int, 1)})([1])",
     "a tensor that raises": "torch.Tensor._make_subclass(Raises, torch.zeros(2))",
     "a tensor that ends Python": "torch.Tensor._make_subclass(Exits, torch.zeros(2))",
     "an exception": "ValueError('x')",

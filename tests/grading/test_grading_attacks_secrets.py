@@ -46,7 +46,8 @@ def attacks(class_folder: Path) -> dict[str, str]:
         "another's submission": READS + f"    return Path({str(other)!r}).read_text()",
         "all submissions": READS + f"    return list(Path({str(class_folder)!r}).rglob('*.ipynb'))",
         "another's submission by a link": (
-            f"    import os, tempfile\n    at = os.path.join(tempfile.mkdtemp(), 'link')\n    os.symlink({str(other)!r}, at)\n"
+            f"    import os, tempfile\n    at = os.path.join(tempfile.mkdtemp(), 'link')\n"
+            f"    os.symlink({str(other)!r}, at)\n"
             "    return open(at).read()"),
         "another's submission by a hard link": (
             f"    import os\n    at = os.path.join({str(class_folder)!r}, 'link')\n    os.link({str(other)!r}, at)\n"
@@ -58,10 +59,10 @@ def attacks(class_folder: Path) -> dict[str, str]:
             f"    import os\n    return open('/proc/self/root' + {str(other)!r}).read()"),
         "the gradebook": f"    return open({str(book)!r}, 'rb').read()",
         "users of the machine": "    return open('/etc/passwd').read()",
-        "the grader's home": "    import os\n    return os.listdir('/root' if os.path.exists('/root/.profile') else '/home/x')",
+        "the grader's home": "    import os\n"
+            "    return os.listdir('/root' if os.path.exists('/root/.profile') else '/home/x')",
         "host names": "    return open('/etc/hostname').read()",
         "disks": "    import os\n    return os.listdir('/sys/block')",
-        "who the user is": "    import os\n    return os.getuid() == GRADER",
         "the machine's name": "    import socket\n    return socket.gethostname() == HOST",
     }  # fmt: skip
 
@@ -102,7 +103,7 @@ def test_it_is_found_without_a_sandbox_and_not_in_it(
     name: str, class_folder: Path, sandboxes: tuple[Sandbox, Sandbox]
 ) -> None:
     unsafe, safe = sandboxes
-    known = f"GRADER = {os.getuid()}\nHOST = {os.uname().nodename!r}\n"
+    known = f"HOST = {os.uname().nodename!r}\n"
     cell = with_loot(f"{known}def loot():\n{attacks(class_folder)[name]}\n")
     if name not in ROOT_ONLY or Path("/root/.profile").exists():
         assert grade(cell, unsafe).report.points == 3
@@ -112,7 +113,8 @@ def test_it_is_found_without_a_sandbox_and_not_in_it(
 
 
 LEFT = {
-    "in /tmp": "/tmp", "in /dev/shm": "/dev/shm", "at home": "~", "where it runs": "..", "beside the package": "/course",
+    "in /tmp": "/tmp", "in /dev/shm": "/dev/shm", "at home": "~", "where it runs": "..",
+    "beside the package": "/course",
     "in /var/tmp": "/var/tmp", "in /etc": "/etc", "at the root": "/", "in /dev": "/dev", "beside Python": sys.prefix,
 }  # fmt: skip
 
@@ -155,7 +157,8 @@ MEMORY = {
         "    return SharedMemory('minidalle-test', create=WRITE, size=100 if WRITE else 0)"),
     "what is imported": "    import sys\n    if WRITE: sys.modules['left'] = sys\n    return sys.modules.get('left')",
     "the package in memory": (
-        "    import minidalle.tokenization.bpe as home\n    if WRITE: home.left = 1\n    return getattr(home, 'left', 0)"),
+        "    import minidalle.tokenization.bpe as home\n    if WRITE: home.left = 1\n"
+        "    return getattr(home, 'left', 0)"),
 }  # fmt: skip
 FORGOTTEN = {
     "what is imported",
@@ -188,7 +191,8 @@ def take_away() -> Iterator[None]:
 def test_its_own_memory_knows_no_secret_and_no_answer(sandboxes: tuple[Sandbox, Sandbox]) -> None:
     """Right answers' texts and what hidden seeds are made of are nowhere in an answer's process."""
     hunt = (
-        "import re\nHIDDEN = b'looks_bac[k]|joins_only_the_firs[t]|hidden cases o[f]|a-secret-of-the-grade[r]'\nSEEN = []\n"
+        "import re\nHIDDEN = b'looks_bac[k]|joins_only_the_firs[t]|hidden cases o[f]|a-secret-of-the-grade[r]'\n"
+        "SEEN = []\n"
         "def loot():\n    if SEEN: return True\n    SEEN.append(0)\n"
         "    with open('/proc/self/mem', 'rb', 0) as memory:\n        for line in open('/proc/self/maps'):\n"
         "            span, rights, *_, name = (line + ' -').split()\n"

@@ -113,7 +113,7 @@ def _say(results: Sequence[Result], setup: Setup, seconds: float) -> None:
     print(f"{counted(len(results), 'submission')} in {seconds:.0f} s: {before} graded before, "
           f"{len(open_ones)} with something that a person has to grade")  # fmt: skip
     if not setup.secret:
-        print("no secret, so only with the cases that students have, too: minidalle grade --new-secret --force")
+        print("no secret, so only with the cases that students have, too: minidalle grade --new-secret")
     if setup.unsafe:
         print("graded with --unsafe: without a sandbox, with all your rights; every report says so")
 

@@ -10,14 +10,13 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import minidalle
 from minidalle.course.checking.observe import observe
 from minidalle.course.code_names import global_names
 from minidalle.course.parts import noted
 from minidalle.exercises.catalogue import EXERCISES
 from minidalle.exercises.exercise import Exercise, Function
 
-PACKAGE = Path(minidalle.__file__).parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 LEFT_OUT = ("cli/", "published/", "reports/", "weights/", "run.py", "__main__.py")
 INSIDE = ("grading/__init__.py", "grading/wire.py", "grading/limits.py", "grading/inside")

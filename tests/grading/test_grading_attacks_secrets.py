@@ -59,15 +59,15 @@ def attacks(class_folder: Path) -> dict[str, str]:
             f"    import os\n    return open('/proc/self/root' + {str(other)!r}).read()"),
         "the gradebook": f"    return open({str(book)!r}, 'rb').read()",
         "users of the machine": "    return open('/etc/passwd').read()",
-        "the grader's home": "    import os\n"
-            "    return os.listdir('/root' if os.path.exists('/root/.profile') else '/home/x')",
+        "the grader's home": (
+            f"    import os\n    return [one for one in os.scandir({str(Path.home())!r}) if one.is_file()]"),
         "host names": "    return open('/etc/hostname').read()",
         "disks": "    import os\n    return os.listdir('/sys/block')",
         "the machine's name": "    import socket\n    return socket.gethostname() == HOST",
     }  # fmt: skip
 
 
-ROOT_ONLY = {"the grader's home"}
+AT_HOME = "the grader's home"
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_it_is_found_without_a_sandbox_and_not_in_it(
     unsafe, safe = sandboxes
     known = f"HOST = {os.uname().nodename!r}\n"
     cell = with_loot(f"{known}def loot():\n{attacks(class_folder)[name]}\n")
-    if name not in ROOT_ONLY or Path("/root/.profile").exists():
+    if name != AT_HOME or any(one.is_file() for one in Path.home().iterdir()):
         assert grade(cell, unsafe).report.points == 3
     verdict = grade(cell, safe)
     assert (verdict.report.points, verdict.ungraded) == (0, "")

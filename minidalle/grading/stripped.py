@@ -105,13 +105,16 @@ def _needed_for(function: Function, names: set[str], exercise: Exercise) -> str:
     return "\n\n".join(ast.unparse(body[at]) for at in sorted(kept)) + "\n"
 
 
-def _made_by(statement: ast.stmt) -> set[str]:
-    """Names that a statement at the top level makes."""
+def _made_by(statement: ast.AST) -> set[str]:
+    """Names that a statement at the top level makes; those of comprehensions and lambdas are their own."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    aliases = {(node.asname or node.name).split(".")[0] for node in ast.walk(statement) if isinstance(node, ast.alias)}
-    stored = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return aliases | stored
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(one.asname or one.name).split(".")[0] for one in statement.names}
+    targets = [*getattr(statement, "targets", ()), *filter(None, [getattr(statement, "target", None)])]
+    stored = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    inside = [one for one in ast.iter_child_nodes(statement) if isinstance(one, ast.stmt | ast.excepthandler)]
+    return stored.union(*map(_made_by, inside))
 
 
 def reached_by(exercise: Exercise) -> set[str]:

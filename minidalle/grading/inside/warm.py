@@ -147,10 +147,9 @@ def _end(running: int) -> int:
     """End the answer's process, with all that it started; returns how it had ended, 0 where it was still there."""
     if not _children:
         return 0
-    for end, pid in ((os.killpg, running), (os.kill, running), (os.kill, _children[0])):
-        if pid:
-            with contextlib.suppress(OSError):
-                end(pid, signal.SIGKILL)
+    for end in (os.killpg, os.kill) if running else ():
+        with contextlib.suppress(OSError):
+            end(running, signal.SIGKILL)
     return os.waitpid(_children.pop(), 0)[1]
 
 

@@ -105,12 +105,12 @@ def _family(error: str) -> str:
 def _bare(kinds: Sequence[Kind]) -> list[Kind]:
     """Kinds without whether a tensor is part of a graph, or a number is whole: where that matters, results tell."""
     inside = ("keys", "values", "items")
-    found: list[Kind] = []
+    found: dict[str, Kind] = {}  # by their text, for there may be many
     for one in kinds:
         bare = {key: _bare(value) if key in inside else value for key, value in one.items() if key != "grad"}
         bare["type"] = "float" if bare["type"] == "int" else bare["type"]
-        found += [bare] if bare not in found else []
-    return found
+        found.setdefault(repr(sorted(bare.items())), bare)
+    return [*found.values()]
 
 
 def _failing(exercise: Exercise, own: Sequence[Observation], true: Sequence[Observation], seed: int) -> Failing | None:

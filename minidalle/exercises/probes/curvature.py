@@ -76,8 +76,9 @@ def probe_hvp(function: Function, formula: str, params: list[Any], known: list[A
     product = function(loss, [*weights], v.clone())
     if loss.moved:
         return {"product": "any", "calls of the loss": "at other weights, too", ".grad": "any"}
-    lost = any(tensor.grad is None for tensor in weights)
-    kept = not lost and all(torch.equal(tensor.grad, torch.ones_like(tensor)) for tensor in weights)
+    slopes = [tensor.grad for tensor in weights]
+    lost = any(slope is None for slope in slopes)
+    kept = all(slope is not None and torch.equal(slope, torch.ones_like(slope)) for slope in slopes)
     state = "thrown away" if lost else "as it was" if kept else "written into"
     return {"product": data(product), "calls of the loss": loss.calls, ".grad": state}
 

@@ -29,9 +29,9 @@ def probe_hold_out_groups(function: Function, groups: list[str], share: float, s
     if not faults:
         return {"held out": held_out, "lots": []}
     if "a group is on both sides" in faults:
-        return {"held out": f"{sum(map(bool, held_out))} rows", "lots": faults}
+        return {"held out": f"{sum(map(bool, held_out))} rows", "lots": [*faults]}
     drawn = {group for group, held in zip(groups, held_out, strict=True) if held}
-    return {"held out": f"{len(drawn)} groups", "lots": faults}
+    return {"held out": f"{len(drawn)} groups", "lots": [*faults]}
 
 
 def _faults_of_lots(function: Function) -> list[str]:

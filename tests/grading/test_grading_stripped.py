@@ -82,9 +82,9 @@ def test_only_python_is_in_it_and_no_exercise_file(tree: Path) -> None:
     assert not names & {file.relative_to(PACKAGE).as_posix() for file in answers_in}
     assert not [name for name in names if name.startswith(("cli/", "weights/", "reports/"))]
     assert {name for name in names if name.startswith("grading/")} == {
-        f"grading/{name}.py" for name in ("__init__", "wire", "limits", "inside/__init__", "inside/calls", "inside/watch",
-                                          "inside/confine",
-                                          "inside/once", "inside/respond", "inside/warm")
+        f"grading/{name}.py" for name in ("__init__", "wire", "limits", "inside/__init__", "inside/calls",
+                                          "inside/watch", "inside/confine", "inside/once",
+                                          "inside/respond", "inside/warm")
     }  # fmt: skip
 
 

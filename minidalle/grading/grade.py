@@ -10,6 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -152,7 +153,7 @@ def grade_lesson(
 
 def _leave_to_a_person(release: Release, db_url: str, student: str) -> None:
     """In the gradebook, no score of a check stands where grading failed, not even one of an earlier run."""
-    with Gradebook(db_url) as gradebook:
+    with _quiet_queries(), Gradebook(db_url) as gradebook:
         gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(release.lesson, student)
         for grade in (grade for notebook in submission.notebooks for grade in notebook.grades):
@@ -166,6 +167,14 @@ def _in_gradebook(release: Release, db_url: str) -> set[str]:
             return {one.student.id for one in gradebook.find_assignment(release.lesson).submissions}
         except MissingEntry:
             return set()
+
+
+@contextmanager
+def _quiet_queries() -> Iterator[None]:
+    """SQLAlchemy warns of nbgrader's own queries."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)
+        yield
 
 
 def _before(folders: Folders, release: Release, student: str, setup: Setup) -> Result | None:
@@ -232,8 +241,7 @@ def autograde(folders: Folders, lesson: str, setup: Setup, student: str) -> None
     converter = Autograde(coursedir=coursedir, config=settings)
     converter.log = coursedir.log = log.logger
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own queries
+        with _quiet_queries():
             converter.start()
     except SystemExit as error:  # of a hook
         raise Ungradable(str(error)) from error

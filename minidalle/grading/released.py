@@ -13,6 +13,7 @@ from nbgrader.preprocessors import SaveCells
 
 from minidalle.course.building.build import topic
 from minidalle.course.building.course_file import Course, find_course
+from minidalle.course.building.release import COURSE
 from minidalle.course.notebook_code import Asked, Cell, asked_checks
 from minidalle.errors import InvalidValue, require
 
@@ -151,6 +152,7 @@ def enter(release: Release, db_url: str) -> bool:
     Raises:
         InvalidValue: work on it is graded already, and the release now has more or fewer cells.
     """
+    Gradebook(db_url, COURSE).close()  # made here: two workers who make it at once would clash
     if entered(release, db_url) == release.entries:
         return False
     with Gradebook(db_url) as gradebook:

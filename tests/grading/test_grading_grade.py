@@ -243,3 +243,19 @@ def test_two_at_once_are_one_too_many(tmp_path: Path) -> None:
     assert other.returncode == 2
     assert "grades here already" in other.stderr
     assert running.wait(120) == 0
+
+
+def test_formgraders_button_does_the_same(course: Folders, first: subprocess.CompletedProcess[str]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nbgrader.apps.api import NbGraderAPI\n"
+        "from nbgrader.coursedir import CourseDirectory\n"
+        "from minidalle.grading.nbgrader_settings import course_settings\n"
+        "settings = course_settings(Path.cwd())\n"
+        "api = NbGraderAPI(CourseDirectory(config=settings), config=settings)\n"
+        "done = api.autograde('01-toy', 'helped')\n"
+        "assert done['success'], done\n"
+        "print(api.get_submission('01-toy', 'helped')['score'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=course.root, env=environment(course),
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.split() == [str(sum(FULL.values()))], done.stderr

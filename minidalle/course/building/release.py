@@ -19,6 +19,7 @@ from traitlets.config import Config
 from minidalle.course.building.exercise_cells import INSTRUCTOR
 from minidalle.errors import InvalidValue
 
+COURSE = "minidalle"  # what nbgrader calls it
 STUB = "raise NotImplementedError  # your code here"
 ANSWER = "*Your answer here.*"
 IGNORED = (".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py")  # a lesson.py holds the answers
@@ -36,7 +37,7 @@ class DropInstructorCells(NbGraderPreprocessor):
 def release_settings() -> Config:
     """How nbgrader makes a release of a lesson, wherever the course's folders are."""
     settings = Config()
-    settings.CourseDirectory.course_id = "minidalle"
+    settings.CourseDirectory.course_id = COURSE
     settings.CourseDirectory.source_directory = "solutions"
     settings.CourseDirectory.release_directory = "lessons"
     settings.CourseDirectory.ignore = list(IGNORED)

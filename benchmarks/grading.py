@@ -2,9 +2,9 @@
 
     python benchmarks/grading.py [STUDENTS]       # 100; about three minutes on two quiet cores
 
-A demonstration's class of lesson 01 is graded by `minidalle grade` with two workers: sandbox, imports and start included,
-without a secret, so on the same cases as the notebook's own checks. Plain nbgrader runs the first ten of these notebooks,
-cell by cell in a kernel, in one process, as it does; its time is scaled to the whole class.
+A demonstration's class of lesson 01 is graded by `minidalle grade` with two workers: sandbox, imports and start are
+included; without a secret, so on the same cases as the notebook's own checks. Plain nbgrader runs the first ten of
+these notebooks, cell by cell in a kernel, in one process, as it does; its time is scaled to the whole class.
 """
 
 import os
@@ -99,13 +99,12 @@ def main() -> None:
         memory.start()
         ours = run(course, *minidalle, "grade", LESSON, "--workers", str(WORKERS))
         memory.over.set()
-        print(f"minidalle grade: {students} submissions, {WORKERS} workers: {ours:.1f} s, {ours / students:.2f} s each, "
-              f"{memory.most / WORKERS:.0f} MB for each worker", flush=True)  # fmt: skip
+        each = f"{ours / students:.2f} s each, {memory.most / WORKERS:.0f} MB for each worker"
+        print(f"minidalle grade: {students} submissions, {WORKERS} workers: {ours:.1f} s, {each}", flush=True)
         run(plain, "nbgrader", "generate_assignment", LESSON)
         began = time.perf_counter()
-        subprocess.run(
-            ["nbgrader", "autograde", LESSON], cwd=plain, env=environment(), capture_output=True, check=False
-        )
+        autograde = ["nbgrader", "autograde", LESSON]
+        subprocess.run(autograde, cwd=plain, env=environment(), capture_output=True, check=False)
         theirs = time.perf_counter() - began
         print(f"nbgrader autograde: {SAMPLE} of them, one process: {theirs:.1f} s, {theirs / SAMPLE:.2f} s each")
         print(f"{theirs / SAMPLE * students / ours:.1f} times as fast")

@@ -129,8 +129,8 @@ GPU = replace(
                  encoder_layers=2, decoder_layers=6, dropout=0.1, draft_width=64),
     training=replace(
         CPU.training,
-        vqgan=VQGANTraining(steps=8000, batch_size=64, learning_rate=2e-3, average=0.999, checkpoint_every=1000,
-                            mse_weight=8.0, flip=True, discriminator_start=6000, discriminator_warmup=500),
+        vqgan=VQGANTraining(steps=8000, batch_size=64, learning_rate=7e-4, warmup=200, average=0.999, mse_weight=8.0,
+                            flip=True, discriminator_start=6000, discriminator_warmup=500, checkpoint_every=1000),
         bart=replace(CPU.training.bart, steps=6000, draft_steps=2500, batch_size=128, hold=0.65, average=0.999,
                      weight_decay=0.01, warmup=200, thin_toned=True, checkpoint_every=500),
     ),

@@ -110,13 +110,17 @@ class TextToImage:
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
 
 
-def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu") -> TextToImage:
+def load(
+    run: Path | str = SHIPPED, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> TextToImage:
     """Read a trained pipeline.
 
     Args:
         run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`; without it,
             the weights that come with the package are read.
         device: where to put the models.
+        dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN, which
+            is small, has float32 always.
 
     Raises:
         InvalidValue: the folder does not have all three.
@@ -126,5 +130,5 @@ def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu") -> TextT
     missing = [name for name in ("tokenizer", "vqgan.safetensors", "bart.safetensors") if not (run / name).exists()]
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
-    bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)))
+    bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan, bart).to(torch.device(device))

@@ -140,7 +140,7 @@ GPU = replace(
 
 DALLE_MINI = Preset(
     tokenizer=TokenizerConfig(vocab_size=50264, text_length=64, normalizer="published"),
-    vqgan=VQGANConfig(),
+    vqgan=VQGANConfig(pixel_range=(0.0, 1.0)),  # as its makers fed it; taming's own is (−1, 1)
     bart=BartConfig(
         text_vocab=50264, text_length=64, image_codes=16384, image_length=256, width=1024, heads=16, hidden=2730,
         encoder_layers=12, decoder_layers=12, norm="normformer", embedding_norm=True, scale_before_linear=False,

@@ -119,8 +119,8 @@ def load(
         run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`; without it,
             the weights that come with the package are read.
         device: where to put the models.
-        dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN, which
-            is small, has float32 always.
+        dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
+            which is small, has float32 always.
 
     Raises:
         InvalidValue: the folder does not have all three.

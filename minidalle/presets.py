@@ -152,7 +152,7 @@ DALLE_MINI = Preset(
         bart=BartTraining(steps=300_000, batch_size=448, learning_rate=1e-4, warmup=2000, hold=0.9,
                           thin_toned=False, checkpoint_every=5000),
     ),
-    sampling=SamplingConfig(guidance=10.0),
+    sampling=SamplingConfig(guidance=10.0, top_k=256),  # dalle-mini's guidance, min-dalle's top-k
 )  # fmt: skip
 """The published DALL·E mini (2021), with the f16-16384 VQGAN: for its weights, not for a laptop's training."""
 

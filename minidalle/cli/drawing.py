@@ -17,6 +17,7 @@ from minidalle.data.pixels import sheet, to_pixels
 from minidalle.errors import InvalidValue, require
 from minidalle.evaluation.drawing import Draw
 from minidalle.pipeline import SHIPPED, TextToImage, load
+from minidalle.published import ClipJudge, load_clip
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
@@ -67,17 +68,30 @@ def drawer(pipeline: TextToImage, run: Path, sampling: SamplingConfig, candidate
     """How a run draws; with several candidates, its reranker keeps one of each."""
     if candidates == 1:
         return partial(pipeline.draw, sampling=sampling)
-    judge = judge_of(run, "reranker", pipeline.device)
+    judge = clip_of(run, pipeline.device) or judge_of(run, "reranker", pipeline.device)
     if judge is None:
-        raise InvalidValue(f"--candidates={candidates}: expected 1, for {run} has no reranker, and none is shipped")
+        missing = "no CLIP: import it again with --clip" if is_imported(run) else "no reranker, and none is shipped"
+        raise InvalidValue(f"--candidates={candidates}: expected 1, for {run} has {missing}")
     return partial(draw_best, pipeline, judge, sampling=sampling, candidates=candidates)
 
 
+def clip_of(run: Path, device: torch.device) -> ClipJudge | None:
+    """The published CLIP that was imported with published weights; None if there is none."""
+    return load_clip(run / "clip", device) if (run / "clip" / "config.json").exists() else None
+
+
 def judge_of(run: Path, name: str, device: torch.device) -> Judge | None:
-    """The run's own judge, or the shipped one; None if neither is there."""
-    found = (place / name for place in (run, SHIPPED) if (place / name / "clip.safetensors").exists())
+    """The run's own judge, or the shipped one, which knows nothing but emoji; None if neither is there."""
+    own = (run,) if is_imported(run) else (run, SHIPPED)
+    found = (place / name for place in own if (place / name / "clip.safetensors").exists())
     place = next(found, None)
     return load_judge(place, device) if place else None
+
+
+def is_imported(run: Path) -> bool:
+    """Whether a run's weights were published by others."""
+    noted = run / "run.json"
+    return noted.exists() and "imported" in load_json(noted)
 
 
 def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:

@@ -6,6 +6,8 @@ from minidalle.lazy import lazy
 
 if TYPE_CHECKING:
     from minidalle.published.importing import import_weights
-    from minidalle.published.reranker import load_clip
+    from minidalle.published.reranker import ClipJudge, load_clip
 
-__getattr__, __dir__, __all__ = lazy(__name__, {"import_weights": "importing", "load_clip": "reranker"})
+__getattr__, __dir__, __all__ = lazy(
+    __name__, {"ClipJudge": "reranker", "import_weights": "importing", "load_clip": "reranker"}
+)

@@ -10,6 +10,7 @@ HEAD_WIDTH = 64  # of both published models: 16 heads of 1024, 32 of 2048
 MOST_LAYERS = 256
 
 EXPECTED: dict[str, Any] = {
+    "model_type": "dallebart",
     "activation_function": "gelu", "ln_type": "layernorm", "ln_positions": "normformer", "use_bias": False,
     "use_head_scale": False, "use_cosine_attention": False, "use_absolute_position_embeddings": True,
     "use_swin_position_embeddings": False, "use_deepnet_scaling": False, "use_glu": True, "use_alibi": False,

@@ -65,11 +65,10 @@ class _Reader:
         kind = self.take(1)[0]
         if kind <= 0x7F or kind >= 0xE0:
             return kind if kind <= 0x7F else kind - 256
-        if kind <= 0xBF:
-            name, size = (("map", kind & 15), ("array", kind & 15), ("str", kind & 31), ("str", kind & 31))[
-                (kind >> 4) - 8
-            ]
-            return self.sized(name, size)
+        if kind >= 0xA0 and kind <= 0xBF:
+            return self.sized("str", kind & 31)
+        if kind <= 0x9F:
+            return self.sized("map" if kind <= 0x8F else "array", kind & 15)
         if kind in _CONSTANTS:
             return _CONSTANTS[kind]
         if kind in _NUMBERS:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from minidalle.checkpoint import save_json, stream_tensors
 from minidalle.errors import InvalidValue, require
+from minidalle.pipeline import TextToImage
 from minidalle.presets import DALLE_MINI
 from minidalle.published import vqgan_names
 from minidalle.published.flax_file import read_flax
@@ -24,18 +25,21 @@ from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.tokenization.config import Normalizer
 
 VQGANS = ("detoker", "flax", "taming")
-ALL = tuple(kind.name for kind in KINDS)
+SOURCES = ("torch", "flax", "transformers", *VQGANS)
 VQGAN_ON_THE_HUB = "dalle-mini/vqgan_imagenet_f16_16384"  # that DALL·E mini's makers used
 OURS = ("tokenizer", "vqgan.safetensors", "bart.safetensors", "clip", "run.json")
 
 
-def import_weights(source: str, out: Path, vqgan: str | None = None, mini: bool = False) -> list[str]:
+def import_weights(
+    source: str, out: Path, vqgan: str | None = None, clip: str | None = None, mini: bool = False
+) -> list[str]:
     """Write published weights as a run, which draws with the published settings.
 
     Args:
         source: a folder, or `owner/name` on the Hugging Face Hub.
         out: the folder to write: new, empty, or of an import that was broken off.
         vqgan: where the VQGAN is, if it is elsewhere.
+        clip: where a CLIP of the library `transformers` is, to choose among drawings.
         mini: of two models in the same place, take the small one.
 
     Returns:
@@ -48,25 +52,32 @@ def import_weights(source: str, out: Path, vqgan: str | None = None, mini: bool 
     odd = [path.name for path in out.iterdir() if path.name not in OURS] if out.is_dir() else []
     fresh = not out.exists() or (out.is_dir() and not odd and not (out / "run.json").exists())
     require(fresh, "--out", str(out), "a new or empty folder")
-    folder, kind = place_of(source, ALL, mini)
-    parts: dict[str, Part] = {}
-    tokenizer = None
-    if kind.name == "transformers":
-        parts["bart"] = read_classic(folder)
-        tokenizer = read_tokenizer(folder, kind, parts["bart"], "none")
-    elif kind.name in ("detoker", "taming") or is_vqgan(folder, kind):
-        parts["vqgan"] = read_vqgan(folder, kind, AS_TRAINED)
-    else:
-        parts["vqgan"] = read_vqgan(*vqgan_of(source, folder, vqgan), AS_DALLE_FED)
-        parts["bart"] = read_dalle(folder, kind, parts["vqgan"].model.config.codes)  # type: ignore[union-attr]
-        cleaned = kind.name != "flax" or fields_of(folder).get("normalize_text", True)
-        tokenizer = read_tokenizer(folder, kind, parts["bart"], "published" if cleaned else "none")
+    judge = place_of(clip, ("clip",))[0] if clip is not None else None
+    parts, tokenizer = read_all(source, vqgan, mini)
     if tokenizer is not None:
         tokenizer.save(out / "tokenizer")
     said = [write(part, out / f"{name}.safetensors") for name, part in parts.items()]
-    origin = {"source": source, "vqgan": vqgan}
+    if judge is not None:
+        said.append(copy_clip(judge, out / "clip"))
+    origin = {"source": source, "vqgan": vqgan, "clip": clip}
     save_json(out / "run.json", {"preset": {"sampling": asdict(DALLE_MINI.sampling)}, "imported": origin})
     return said
+
+
+def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part], Tokenizer | None]:
+    """What a source holds: models by name, and the tokenizer if there is a BART; see `import_weights`."""
+    folder, kind = place_of(source, SOURCES, mini)
+    if kind.name == "transformers":
+        bart = read_classic(folder)
+        return {"bart": bart}, read_tokenizer(folder, kind, bart, "none")
+    if kind.name in ("detoker", "taming") or is_vqgan(folder, kind):
+        return {"vqgan": read_vqgan(folder, kind, AS_TRAINED)}, None
+    painter = read_vqgan(*vqgan_of(source, folder, vqgan), AS_DALLE_FED)
+    bart = read_dalle(folder, kind, painter.model.config.codes)  # type: ignore[union-attr]
+    cleaned = kind.name != "flax" or fields_of(folder).get("normalize_text", True)
+    tokenizer = read_tokenizer(folder, kind, bart, "published" if cleaned else "none")
+    TextToImage(tokenizer, painter.model, bart.model)  # type: ignore[arg-type]  # which refuses what does not fit
+    return {"vqgan": painter, "bart": bart}, tokenizer
 
 
 def place_of(source: str, wanted: Collection[str], mini: bool = False) -> tuple[Path, Kind]:
@@ -139,6 +150,15 @@ def read_tokenizer(folder: Path, kind: Kind, bart: Part, normalizer: Normalizer)
     require(tokenizer.vocab_size <= options.vocab_size, "vocab.json tokens", tokenizer.vocab_size,
             f"at most {options.vocab_size} (BART's)")  # fmt: skip
     return tokenizer
+
+
+def copy_clip(folder: Path, out: Path) -> str:
+    """Copy the files of a CLIP that `load_clip` reads, and say so in a line."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights = "model.safetensors" if (folder / "model.safetensors").exists() else "pytorch_model.bin"
+    for name in (weights, "config.json", "vocab.json", "merges.txt"):
+        shutil.copyfile(folder / name, out / name)
+    return f"clip: {(out / weights).stat().st_size / 1e9:.2f} GB"
 
 
 def write(part: Part, path: Path) -> str:

@@ -35,7 +35,8 @@ DETOKER = Kind("detoker", ("detoker.pt",), "the VQGAN's decoder for torch")
 FLAX = Kind("flax", ("flax_model.msgpack", "config.json"), "DALL·E mini or a VQGAN for flax")
 TAMING = Kind("taming", ("*.ckpt",), "a VQGAN that taming-transformers trained, with its *.yaml if there is one")
 TRANSFORMERS = Kind("transformers", (f"model.safetensors or {INDEX}", "config.json", *VOCABULARY), "transformers' BART")
-KINDS = (TORCH, TORCH_MINI, DETOKER, FLAX, TAMING, TRANSFORMERS)
+CLIP = Kind("clip", ("model.safetensors or pytorch_model.bin", "config.json", *VOCABULARY), "transformers' CLIP")
+KINDS = (TORCH, TORCH_MINI, DETOKER, FLAX, TAMING, TRANSFORMERS, CLIP)
 
 
 def tokenizer_names(kind: Kind) -> tuple[str, str]:
@@ -44,11 +45,17 @@ def tokenizer_names(kind: Kind) -> tuple[str, str]:
 
 
 def kinds_in(names: Collection[str]) -> list[Kind]:
-    """The kinds of weights that these files are, or are a part of, best guess first: by the files with the weights."""
+    """The kinds of weights that these files are, or are a part of, best guess first."""
     plain = _plain(names)
-    signs = {TORCH: {"encoder.pt", "decoder.pt"}, TORCH_MINI: {"encoder_mini.pt", "decoder_mini.pt"},
-             DETOKER: {"detoker.pt"}, FLAX: {"flax_model.msgpack"}, TAMING: {n for n in plain if n.endswith(".ckpt")},
-             TRANSFORMERS: {"model.safetensors", INDEX}}  # fmt: skip
+    signs = {
+        TORCH: {"encoder.pt", "decoder.pt"},
+        TORCH_MINI: {"encoder_mini.pt", "decoder_mini.pt"},
+        DETOKER: {"detoker.pt"},
+        TRANSFORMERS: {"model.safetensors", INDEX},  # before flax: transformers' BARTs are there in both forms
+        FLAX: {"flax_model.msgpack"},
+        TAMING: {name for name in plain if name.endswith(".ckpt")},
+        CLIP: {"model.safetensors", "pytorch_model.bin"},
+    }
     return [kind for kind, files in signs.items() if files & plain]
 
 

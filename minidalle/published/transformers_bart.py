@@ -26,7 +26,12 @@ COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head
 HEAD_BIAS = "final_logits_bias"
 OFFSET = 2  # rows at the start of a table of positions that stand for nothing
 
-EXPECTED = {"activation_function": "gelu", "tie_word_embeddings": True, "is_encoder_decoder": True}
+EXPECTED = {
+    "model_type": "bart",
+    "activation_function": "gelu",
+    "tie_word_embeddings": True,
+    "is_encoder_decoder": True,
+}
 
 
 def layout(name: str) -> Leaf:

@@ -37,9 +37,7 @@ def fetch(source: str, choose: Callable[[Collection[str]], Collection[str]], nee
     sums = {file.rfilename: getattr(file.lfs, "sha256", None) for file in info.siblings if file.lfs}
     for file in files:
         if sums.get(file) and sha256(folder / file) != sums[file]:
-            raise InvalidValue(
-                f"{folder / file}: is not what the Hub has (SHA-256 {sums[file]}): delete it, and try again"
-            )
+            raise InvalidValue(f"{folder / file}: its SHA-256 is not the Hub's, {sums[file]}: delete it, and try again")
     return folder
 
 

@@ -90,12 +90,12 @@ def place_of(source: str, wanted: Collection[str], mini: bool = False) -> tuple[
     path = path.parent if path.is_file() else path
     if path.is_dir():
         return path, kind_of(listing(path), str(path), mini, wanted)
-    named = re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source) is not None
+    named = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?", source) is not None
     require(named, "SOURCE", source, "a folder, or owner/name of a model on the Hugging Face Hub")
 
     def choose(names: Collection[str]) -> list[str]:
         kind = kind_of(names, source, mini, wanted)
-        asked = {one for file in kind.files for one in file.split(" or ")} | {"detoker.pt"}
+        asked = {one for file in kind.files for one in file.split(" or ")} | {*tokenizer_names(kind), "detoker.pt"}
         parts = () if "model.safetensors" in names else (r"model-\d+-of-\d+\.safetensors",)
         patterns = (*parts, r".*\.ckpt", r".*\.yaml") if kind.name in ("taming", "transformers") else parts
         return [name for name in names if name in asked or any(re.fullmatch(pattern, name) for pattern in patterns)]

@@ -22,7 +22,7 @@ from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
 
-BATCH = 32  # pictures drawn at a time
+BATCH, PIXELS = 32, 32 * 128**2  # pictures drawn at a time: so many, or of so many pixels together
 
 
 def draw_captions(
@@ -40,8 +40,9 @@ def draw_captions(
     draw = drawer(pipeline, run, sampling, candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
-    for start in range(0, len(wanted), BATCH):
-        words, seeds = zip(*wanted[start : start + BATCH], strict=True)
+    batch = max(1, min(BATCH, PIXELS // pipeline.vqgan.config.image_size**2))
+    for start in range(0, len(wanted), batch):
+        words, seeds = zip(*wanted[start : start + batch], strict=True)
         drawn += list(to_pixels(draw(words, seeds)))
     if out.suffix:
         labels = [caption for caption, _ in wanted]

@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from minidalle.bart import Bart
 from minidalle.checkpoint import save_json, stream_tensors
 from minidalle.errors import InvalidValue, require
 from minidalle.pipeline import TextToImage
@@ -64,7 +66,7 @@ def import_weights(
     return said
 
 
-def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part], Tokenizer | None]:
+def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part[Any]], Tokenizer | None]:
     """What a source holds: models by name, and the tokenizer if there is a BART; see `import_weights`."""
     folder, kind = place_of(source, SOURCES, mini)
     if kind.name == "transformers":
@@ -73,10 +75,10 @@ def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part
     if kind.name in ("detoker", "taming") or is_vqgan(folder, kind):
         return {"vqgan": read_vqgan(folder, kind, AS_TRAINED)}, None
     painter = read_vqgan(*vqgan_of(source, folder, vqgan), AS_DALLE_FED)
-    bart = read_dalle(folder, kind, painter.model.config.codes)  # type: ignore[union-attr]
+    bart = read_dalle(folder, kind, painter.model.config.codes)
     cleaned = kind.name != "flax" or fields_of(folder).get("normalize_text", True)
     tokenizer = read_tokenizer(folder, kind, bart, "published" if cleaned else "none")
-    TextToImage(tokenizer, painter.model, bart.model)  # type: ignore[arg-type]  # which refuses what does not fit
+    TextToImage(tokenizer, painter.model, bart.model)  # which refuses what does not fit
     return {"vqgan": painter, "bart": bart}, tokenizer
 
 
@@ -87,7 +89,7 @@ def place_of(source: str, wanted: Collection[str], mini: bool = False) -> tuple[
         InvalidValue: it holds none of the wanted kinds, or not all files of one.
     """
     path = Path(source)
-    path = path.parent if path.is_file() else path
+    require(not path.is_file(), "SOURCE", source, "the folder that this file is in")
     if path.is_dir():
         return path, kind_of(listing(path), str(path), mini, wanted)
     named = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?", source) is not None
@@ -132,7 +134,7 @@ def is_vqgan(folder: Path, kind: Kind) -> bool:
     )
 
 
-def read_tokenizer(folder: Path, kind: Kind, bart: Part, normalizer: Normalizer) -> Tokenizer:
+def read_tokenizer(folder: Path, kind: Kind, bart: Part[Bart], normalizer: Normalizer) -> Tokenizer:
     """The vocabulary beside a BART, if it fits it.
 
     Raises:
@@ -145,7 +147,7 @@ def read_tokenizer(folder: Path, kind: Kind, bart: Part, normalizer: Normalizer)
             if not (folder / theirs).exists():
                 raise InvalidValue(f"{folder}: the tokenizer is not whole, missing: {theirs}")
             shutil.copyfile(folder / theirs, Path(place) / ours)
-        options = TokenizerConfig(config.text_vocab, config.text_length, normalizer)  # type: ignore[union-attr]
+        options = TokenizerConfig(config.text_vocab, config.text_length, normalizer)
         tokenizer = Tokenizer.load(Path(place), options)
     require(tokenizer.vocab_size <= options.vocab_size, "vocab.json tokens", tokenizer.vocab_size,
             f"at most {options.vocab_size} (BART's)")  # fmt: skip
@@ -161,7 +163,7 @@ def copy_clip(folder: Path, out: Path) -> str:
     return f"clip: {(out / weights).stat().st_size / 1e9:.2f} GB"
 
 
-def write(part: Part, path: Path) -> str:
+def write(part: Part[Any], path: Path) -> str:
     """Copy a model into a file that `load_model` reads, one tensor at a time, and say so in a line."""
     leaves = plan(part.model, part.layout)
     ones = {name: leaf for name, leaf in leaves.items() if not is_there(part.tree, leaf)}  # checked: only scales

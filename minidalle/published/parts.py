@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
 from minidalle.bart import Bart
 from minidalle.checkpoint import CheckpointError, load_json
@@ -25,8 +26,11 @@ AS_TRAINED, AS_DALLE_FED = (-1.0, 1.0), (0.0, 1.0)
 """taming trains its VQGAN on pixels from −1 to 1; DALL·E mini gave it pixels from 0 to 1, and learned their tokens."""
 
 
+Model = TypeVar("Model", bound=nn.Module)
+
+
 @dataclass(frozen=True)
-class Part:
+class Part(Generic[Model]):
     """A model without memory, and where its tensors are.
 
     Attributes:
@@ -35,12 +39,12 @@ class Part:
         layout: the files' naming scheme.
     """
 
-    model: Bart | VQGAN
+    model: Model
     tree: Tree
     layout: Layout
 
 
-def read_vqgan(folder: Path, kind: Kind, pixel_range: tuple[float, float]) -> Part:
+def read_vqgan(folder: Path, kind: Kind, pixel_range: tuple[float, float]) -> Part[VQGAN]:
     """The VQGAN of a folder.
 
     Args:
@@ -68,7 +72,7 @@ def read_vqgan(folder: Path, kind: Kind, pixel_range: tuple[float, float]) -> Pa
     return Part(model, tree, layout)
 
 
-def read_dalle(folder: Path, kind: Kind, codes: int) -> Part:
+def read_dalle(folder: Path, kind: Kind, codes: int) -> Part[Bart]:
     """The BART of a DALL·E mini.
 
     Args:
@@ -95,7 +99,7 @@ def read_dalle(folder: Path, kind: Kind, codes: int) -> Part:
     return Part(model, tree, layout)
 
 
-def read_classic(folder: Path) -> Part:
+def read_classic(folder: Path) -> Part[Bart]:
     """A classic BART of the library `transformers`.
 
     Raises:

@@ -1,6 +1,5 @@
 """Tensors that lie in somebody else's file: what is there is known at once, and read one by one when it is needed."""
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -128,8 +127,3 @@ def listed(what: str, names: Collection[str]) -> str:
     """`what: a, b, c`, in order and not endlessly."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"{what}: {', '.join(sorted(names)[:MOST_NAMED])}{more}"
-
-
-def numbers(model: nn.Module) -> int:
-    """How many numbers a model has."""
-    return sum(math.prod(weight.shape) for weight in model.state_dict().values())

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def _load(path: Path) -> Any:
         code = {name for name in named if name.split(".")[0] not in BYSTANDERS}
         if code:
             raise CheckpointError(f"cannot use {path}: it is not only tensors, {_asks(code)}")
-        with safe_globals([(Inert, name) for name in sorted(named)]):
+        with safe_globals([(Inert, name) for name in sorted(named)]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the age of a pickle's protocol, which its reader cannot change
             return torch.load(path, map_location="cpu", weights_only=True, mmap=new_format)
     except CheckpointError:
         raise

@@ -324,6 +324,7 @@ def test_a_model_comes_back_in_the_precision_that_was_asked_for(
     assert torch.equal(back.weight, module.weight.to(kind))
     assert (back.weight.requires_grad, back.fixed.requires_grad) == (True, False)
     assert isinstance(back.weight, nn.Parameter)
-    with torch.no_grad():
-        back.weight.zero_()  # its own memory: the file stays as it is
-    assert torch.equal(load_model(tmp_path / "model.safetensors", build, wanted).weight, module.weight.to(kind))
+    file = tmp_path / "model.safetensors"
+    with open(file, "rb+") as content:  # in place, as an atomic write never does
+        content.write(bytes(file.stat().st_size))
+    assert torch.equal(back.weight, module.weight.to(kind))  # it has its own memory, whatever becomes of the file

@@ -129,6 +129,7 @@ def export_run(run: Path, out: Path) -> None:
     load(run).save(out, torch.float16)
     for judge in (path.parent.name for path in sorted(run.glob("*/clip.safetensors"))):
         load_judge(run / judge).save(out / judge, torch.float16)
-    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}})
+    origin = {"imported": load_json(run / "run.json")["imported"]} if is_imported(run) else {}
+    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}, **origin})
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{size / 1e6:.1f} MB: {out}")

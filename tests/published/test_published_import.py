@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
 from minidalle.checkpoint import load_model
-from minidalle.cli.drawing import judge_of, sampling_of
+from minidalle.cli.drawing import export_run, judge_of, sampling_of
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage, load
 from minidalle.published import import_weights
@@ -211,8 +211,12 @@ def test_one_command_imports_and_one_draws(runs: Path, tmp_path: Path) -> None:
         assert min(picture.size) >= trees.SIDE
 
 
-def test_pictures_of_emoji_are_not_the_judges_of_published_weights(runs: Path) -> None:
+def test_the_judge_of_emoji_does_not_choose_among_their_drawings(runs: Path, tmp_path: Path) -> None:
     assert judge_of(runs / "scanned", "reranker", torch.device("cpu")) is None
+    export_run(runs / "scanned", tmp_path / "exported")
+    assert judge_of(tmp_path / "exported", "reranker", torch.device("cpu")) is None
+    assert sampling_of(tmp_path / "exported", {}) == sampling_of(runs / "scanned", {})
+    assert load(tmp_path / "exported").bart.config == load(runs / "scanned").bart.config
 
 
 def test_bart_of_a_run_and_its_config_survive(runs: Path) -> None:

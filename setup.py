@@ -1,4 +1,4 @@
-"""pyproject.toml says all about the package but one thing: a wheel has the lessons, which lie beside it, inside."""
+"""pyproject.toml says all about the package but one thing: a wheel has the lessons inside, which lie beside it."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 class BuildWithLessons(build_py):
-    """Copy lessons/ to minidalle/lessons/ in the wheel; an editable installation uses them where they are."""
+    """Copy lessons/ and nbgrader_config.py into the wheel; an editable installation uses them where they are."""
 
     def run(self) -> None:
         super().run()
@@ -18,6 +18,7 @@ class BuildWithLessons(build_py):
             inside = Path(self.build_lib) / "minidalle" / "lessons"
             shutil.rmtree(inside, ignore_errors=True)  # what an earlier build left there
             shutil.copytree(HERE / "lessons", inside, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            shutil.copy(HERE / "nbgrader_config.py", inside.parent)  # demo-class makes a course with it
 
 
 setup(cmdclass={"build_py": BuildWithLessons})

@@ -1,5 +1,6 @@
 """The whole idea on one screen: caption → text tokens → image tokens → picture."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,15 +8,31 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
+from minidalle.bart.fast import Decoding, FastDecoder
+from minidalle.bart.fast_linear import check_precision
 from minidalle.checkpoint import load_model, save_model
 from minidalle.errors import require
-from minidalle.sampling import NextLogits, generate_tokens, guide, picture_noise
+from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 from minidalle.vqgan import VQGAN, VQGANConfig
 
 SHIPPED = Path(__file__).with_name("weights")
 """The folder of the weights that come with the package."""
+
+READABLE = {
+    "minidalle.bart.attention": ("attend", "causal_mask", "padding_mask", "split_heads"),
+    "minidalle.bart.layers": ("decoder_layer", "encoder_layer", "glu_feed_forward"),
+    "minidalle.sampling": (
+        "apply_temperature",
+        "decode_step",
+        "generate_tokens",
+        "guide",
+        "top_k_filter",
+        "top_p_filter",
+    ),
+}
+"""The functions that draw and that a student may replace: where one is theirs, nothing fast may stand in for it."""
 
 
 class TextToImage:
@@ -25,12 +42,14 @@ class TextToImage:
         tokenizer: captions ↔ text tokens.
         vqgan: pictures ↔ image tokens.
         bart: text tokens → image tokens.
+        precision: None draws with the readable decoder; "fp32", "bf16", "fp16" (on a GPU) or "int8" (on a CPU) with
+            `minidalle.bart.fast`, which copies the decoder's weights: in fp32 the same pictures.
 
     Raises:
-        InvalidValue: the three do not fit each other.
+        InvalidValue: the three do not fit each other, or the device cannot do with that precision.
     """
 
-    def __init__(self, tokenizer: Tokenizer, vqgan: VQGAN, bart: Bart) -> None:
+    def __init__(self, tokenizer: Tokenizer, vqgan: VQGAN, bart: Bart, precision: str | None = None) -> None:
         grid, wanted = (bart.config.image_codes, bart.config.image_length), (vqgan.config.codes, vqgan.config.tokens)
         require(grid == wanted, "bart codes, tokens", grid, f"the VQGAN's {wanted[0]} codes and {wanted[1]} tokens")
         for name, size, room in (
@@ -39,6 +58,11 @@ class TextToImage:
         ):
             require(size <= room, name, size, f"at most {room} (BART's)")
         self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
+        self.precision = precision
+        self._fast: FastDecoder | None = None
+        self._room: tuple[object, Decoding] | None = None
+        if precision is not None:
+            check_precision(precision, self.device)
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:
         """Draw a picture per caption.
@@ -63,23 +87,46 @@ class TextToImage:
     def predict(self, text: Tensor, mask: Tensor, seeds: Sequence[int], sampling: SamplingConfig) -> Tensor:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
-        noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes)
-        next_logits = self._next_logits(text, mask, sampling.guidance)
-        return generate_tokens(next_logits, noise.to(self.device), sampling)
+        noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes).to(self.device)
+        if self.precision is not None and _all_are_the_packages():
+            return self._predict_fast(text, mask, noise, sampling)
+        return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
 
     @torch.inference_mode()
     def decode_image(self, tokens: Tensor) -> Tensor:
         """Image tokens [B, N] → pictures, float [B, 3, H, W] in [0, 1]."""
         return self.vqgan.decode(tokens)
 
+    def _predict_fast(self, text: Tensor, mask: Tensor, noise: Tensor, sampling: SamplingConfig) -> Tensor:
+        """What `generate_tokens` draws, by the fast decoder, whose room for so many pictures is kept."""
+        guided, wanted = sampling.guidance != 1, (text.shape, sampling)
+
+        def choose(logits: Tensor, chance: Tensor) -> Tensor:
+            if guided:
+                conditional, unconditional = logits.chunk(2)
+                logits = guide(conditional, unconditional, sampling.guidance)
+            return decode_step(logits, chance, sampling)
+
+        if self._room is None or self._room[0] != wanted:
+            self._room = None  # first gives back the memory of the old one
+            self._fast = self._fast or FastDecoder(self.bart, self.precision or "fp32")
+            rows = len(text) * (2 if guided else 1)
+            self._room = wanted, self._fast.open(len(text), rows, text.shape[1], choose)
+        decoding = self._room[1]
+        decoding.read(*(self._with_empty_captions(text, mask) if guided else (text, mask)))
+        return decoding.write(noise)
+
+    def _with_empty_captions(self, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As many empty captions after the captions: [2 B, T] each."""
+        null_text, null_mask = self.encode_text([""])
+        return torch.cat([text, null_text.expand_as(text)]), torch.cat([mask, null_mask.expand_as(mask)])
+
     def _next_logits(self, text: Tensor, mask: Tensor, guidance: float) -> NextLogits:
         """The BART with its cache, as the decoding loop wants it; with guidance, an empty caption for each real one."""
         guided = guidance != 1
         start = torch.full((len(text),), self.bart.config.start_token, device=self.device)
         if guided:
-            null_text, null_mask = self.encode_text([""])
-            text = torch.cat([text, null_text.expand_as(text)])
-            mask = torch.cat([mask, null_mask.expand_as(mask)])
+            text, mask = self._with_empty_captions(text, mask)
         cache = self.bart.start(text, mask)
 
         def next_logits(prefix: Tensor) -> Tensor:
@@ -101,6 +148,7 @@ class TextToImage:
         """Move the models."""
         self.vqgan.to(device)
         self.bart.to(device)
+        self._fast = self._room = None
         return self
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
@@ -110,8 +158,20 @@ class TextToImage:
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
 
 
+def _all_are_the_packages() -> bool:
+    """Whether no function that draws has been replaced (`minidalle.course.parts.use`)."""
+    return all(
+        getattr(getattr(sys.modules[home], name), "__module__", None) == home
+        for home, names in READABLE.items()
+        for name in names
+    )
+
+
 def load(
-    run: Path | str = SHIPPED, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    run: Path | str = SHIPPED,
+    device: torch.device | str = "cpu",
+    precision: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> TextToImage:
     """Read a trained pipeline.
 
@@ -119,11 +179,12 @@ def load(
         run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`; without it,
             the weights that come with the package are read.
         device: where to put the models.
+        precision: how to draw, see `TextToImage`: readable (None), or fast in this precision.
         dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
             which is small, has float32 always.
 
     Raises:
-        InvalidValue: the folder does not have all three.
+        InvalidValue: the folder does not have all three, or the device cannot do with that precision.
         CheckpointError: a part is damaged.
     """
     run = Path(run)
@@ -131,4 +192,5 @@ def load(
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
-    return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan, bart).to(torch.device(device))
+    place = torch.device(device)
+    return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision)

@@ -126,15 +126,15 @@ GPU = replace(
     CPU,
     vqgan=replace(SMALL_VQGAN, image_size=64, channels=96, encoder_blocks=(2, 2), decoder_blocks=(2, 3), codes=1024),
     bart=replace(CPU.bart, image_codes=1024, image_length=256, width=384, heads=6, hidden=1536,
-                 encoder_layers=4, decoder_layers=8, dropout=0.1),
+                 encoder_layers=2, decoder_layers=6, dropout=0.1, draft_width=64),
     training=replace(
         CPU.training,
         vqgan=VQGANTraining(steps=8000, batch_size=64, learning_rate=2e-3, average=0.999, checkpoint_every=1000,
-                            discriminator_start=6000, discriminator_warmup=500),
-        bart=BartTraining(steps=8000, batch_size=128, learning_rate=1e-3, hold=0.4, decay="linear", average=0.999,
-                          token_noise=0.24, weight_decay=0.05, warmup=200, calibrate=True, checkpoint_every=1000,
-                          thin_toned=False),
+                            mse_weight=8.0, flip=True, discriminator_start=6000, discriminator_warmup=500),
+        bart=replace(CPU.training.bart, steps=6000, draft_steps=2500, batch_size=128, hold=0.65, average=0.999,
+                     weight_decay=0.01, warmup=200, thin_toned=True, checkpoint_every=500),
     ),
+    sampling=SamplingConfig(temperature=0.4, guidance=4.0),
 )  # fmt: skip
 """One GPU: pictures of 64 × 64."""
 

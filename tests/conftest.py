@@ -35,3 +35,18 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cuda(request: pytest.FixtureRequest) -> torch.device:
+    """The GPU of tests marked `gpu`, in full float32: no product of matrices is rounded to TF32's ten bits."""
+    assert request.node.get_closest_marker("gpu"), "mark the test `gpu`"
+    assert not torch.backends.cuda.matmul.allow_tf32, "torch multiplies in TF32 only if it is asked to"
+    torch.backends.cudnn.allow_tf32 = False  # convolutions do without being asked
+    return torch.device("cuda")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs a GPU is skipped where there is none, and says so."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")

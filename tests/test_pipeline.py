@@ -10,9 +10,11 @@ import torch
 
 from minidalle.bart import Bart
 from minidalle.checkpoint import CheckpointError
+from minidalle.course.parts import use
 from minidalle.errors import InvalidValue
-from minidalle.pipeline import TextToImage, load
-from minidalle.presets import TINY
+from minidalle.exercises import EXERCISES
+from minidalle.pipeline import READABLE, TextToImage, load
+from minidalle.presets import SHIPPED, TINY
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.vqgan import VQGAN
@@ -128,6 +130,48 @@ def test_it_draws_what_the_model_says_token_by_token(pipeline: TextToImage) -> N
         likeliest = pipeline.bart(text, mask, image_in)[..., : pipeline.vqgan.config.codes].argmax(-1)
     assert (likeliest == tokens).float().mean() > 0.98  # a near tie may fall either way
     assert torch.equal(pipeline.decode_image(tokens), pipeline.vqgan.decode(tokens))
+
+
+@pytest.mark.parametrize("sampling", [SAMPLING, SamplingConfig(), SamplingConfig(temperature=0.0, guidance=4.0)])
+def test_fast_drawing_is_the_same_token_for_token(pipeline: TextToImage, sampling: SamplingConfig) -> None:
+    fast = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision="fp32")
+    text, mask = pipeline.encode_text(CAPTIONS)
+    for rows in (slice(0, 6), slice(0, 1), slice(2, 3), slice(1, 4)):
+        expected = pipeline.predict(text[rows], mask[rows], SEEDS[rows], sampling)
+        assert torch.equal(fast.predict(text[rows], mask[rows], SEEDS[rows], sampling), expected)
+
+
+def test_shipped_weights_draw_the_same_fast() -> None:
+    readable, fast = load(), load(precision="fp32")
+    text, mask = readable.encode_text(CAPTIONS)
+    for sampling in (SHIPPED.sampling, SamplingConfig(top_k=50, guidance=3.0)):
+        expected = readable.predict(text, mask, SEEDS, sampling)
+        assert torch.equal(fast.predict(text, mask, SEEDS, sampling), expected)
+
+
+def test_the_functions_that_may_be_replaced_are_known() -> None:
+    homes = {key: exercise.reference.__module__ for key, exercise in EXERCISES.items()}
+    known = {(home, name) for home, names in READABLE.items() for name in names}
+    drawing = {(homes[key], EXERCISES[key].name) for key in homes if homes[key] in READABLE}
+    assert known == drawing
+
+
+@pytest.mark.parametrize(
+    "key", ["bart.attend", "bart.glu_feed_forward", "generation.guide", "generation.generate_tokens"]
+)
+def test_a_students_function_takes_part_however_fast_it_should_be(pipeline: TextToImage, key: str) -> None:
+    fast = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision="fp32")
+    text, mask = pipeline.encode_text(CAPTIONS)
+    expected = fast.predict(text, mask, SEEDS, SAMPLING)
+    with use({key: EXERCISES[key].wrong[0]}):
+        theirs = pipeline.predict(text, mask, SEEDS, SAMPLING)
+        assert torch.equal(fast.predict(text, mask, SEEDS, SAMPLING), theirs)
+    assert torch.equal(fast.predict(text, mask, SEEDS, SAMPLING), expected)
+
+
+def test_a_precision_that_the_device_cannot_do_is_named() -> None:
+    with pytest.raises(InvalidValue, match="precision='fp8': expected one of fp32, bf16, int8 on cpu"):
+        load(precision="fp8")
 
 
 def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:

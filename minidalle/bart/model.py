@@ -73,9 +73,9 @@ class Bart(nn.Module):
         Returns:
             [B, N, V].
         """
-        config, weights, length = self.config, self._decoder_weights(), image_in.shape[1]
+        config, weights, length = self.config, self.decoder_weights(), image_in.shape[1]
         require(length <= config.image_length, "image tokens", length, f"at most {config.image_length}")
-        positions = self._image_positions(weights, memory, text_mask, draft)[..., :length, :]
+        positions = self.image_positions(weights, memory, text_mask, draft)[..., :length, :]
         x = self._embed(weights, image_in, weights["tokens"]["weight"], positions)
         mask, memory_mask = causal_mask(length, x.device), padding_mask(text_mask)
         for layer in weights["layers"].values():
@@ -104,11 +104,11 @@ class Bart(nn.Module):
             A cache at position 0, with room for all `image_length` tokens.
         """
         memory = self.encode(text, text_mask)
-        weights, heads = self._decoder_weights(), self.config.heads
+        weights, heads = self.decoder_weights(), self.config.heads
         layers = list(weights["layers"].values())
         across = [cross_attention_cache(layer["cross_attention"], memory, heads) for layer in layers]
         within = [self_attention_cache(keys, self.config.image_length) for keys, _ in across]
-        positions = self._image_positions(weights, memory, text_mask, None)
+        positions = self.image_positions(weights, memory, text_mask)
         return DecoderCache(weights, positions, padding_mask(text_mask), within, across)
 
     @torch.no_grad()
@@ -131,22 +131,12 @@ class Bart(nn.Module):
         cache.position += 1
         return linear(weights["head"], optional_norm(weights, "final_norm", x)).squeeze(1)
 
-    @property
-    def _dropout(self) -> float:
-        return self.config.dropout if self.training else 0.0
-
-    def _embed(self, weights: Weights, tokens: Tensor, table: Tensor, positions: Tensor) -> Tensor:
-        """Token vectors plus what stands for their places, normalized if there is a norm for it."""
-        scale = math.sqrt(self.config.width) if self.config.scale_embedding else 1.0
-        x = optional_norm(weights, "embedding_norm", F.embedding(tokens, table) * scale + positions)
-        return F.dropout(x, self._dropout)
-
-    def _decoder_weights(self) -> Weights:
+    def decoder_weights(self) -> Weights:
         """The decoder's weights; a tied model takes the text's table for its tokens and its head."""
         shared = weights_of(self.encoder["tokens"])
         return {"tokens": shared, "head": shared, **weights_of(self.decoder)}
 
-    def _image_positions(self, weights: Weights, memory: Tensor, mask: Tensor, draft: Draft | None) -> Tensor:
+    def image_positions(self, weights: Weights, memory: Tensor, mask: Tensor, draft: Draft | None = None) -> Tensor:
         """What stands for each place of the picture: [N, D], or [B, N, D] with the caption's draft in it."""
         tables = weights["positions"]
         if "rows" in tables:
@@ -157,3 +147,13 @@ class Bart(nn.Module):
             return positions
         draft = self.draft(memory, mask) if draft is None else draft
         return positions + draft.additions
+
+    @property
+    def _dropout(self) -> float:
+        return self.config.dropout if self.training else 0.0
+
+    def _embed(self, weights: Weights, tokens: Tensor, table: Tensor, positions: Tensor) -> Tensor:
+        """Token vectors plus what stands for their places, normalized if there is a norm for it."""
+        scale = math.sqrt(self.config.width) if self.config.scale_embedding else 1.0
+        x = optional_norm(weights, "embedding_norm", F.embedding(tokens, table) * scale + positions)
+        return F.dropout(x, self._dropout)

@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run the command line; what the user can mend is said in one line, and ends with exit code 2."""
-    from minidalle.cli.app import app
+    from minidalle.cli.class_app import app  # and with it all the others
     from minidalle.errors import InvalidValue
 
     try:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from minidalle import __version__
+from minidalle.cli.bench import bench
 from minidalle.cli.published import import_published
 
 app = typer.Typer(
@@ -17,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(bench, name="bench")
 
 PresetName = StrEnum("PresetName", ["tiny", "baseline", "cpu", "shipped", "gpu", "dalle-mini", "dalle-mega"])
 StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart", "reranker", "scorer"])
@@ -29,6 +32,10 @@ OutOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps …")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option("--precision", help="Decode fast: fp32 (the same pictures), bf16, int8 on a CPU, fp16 on a GPU."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw: another seed is another run.")]
 RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
 DataOption = Annotated[
@@ -146,6 +153,7 @@ def generate(
         "drawn.png"
     ),
     device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
     parts: PartsOption = None,
 ) -> None:
     """Draw captions with the shipped weights, or with a run of your own."""
@@ -155,7 +163,7 @@ def generate(
     settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     given = {name: value for name, value in settings.items() if value is not None}
     with own_parts(parts):
-        draw_captions(captions, count, given, seed, candidates, run, out, device)
+        draw_captions(captions, count, given, seed, candidates, run, out, device, precision)
 
 
 @app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")

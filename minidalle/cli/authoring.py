@@ -9,13 +9,20 @@ from minidalle.course import start as starting
 from minidalle.errors import require
 
 
+def require_nbgrader() -> None:
+    """Raises:
+    InvalidValue: nbgrader is not installed; says how it is.
+    """
+    require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, 'it: pip install "minidalle[course]"')
+
+
 def build_lessons(asked: Sequence[str], check: bool, course_file: Path | None) -> int:
     """Build lessons, or with `check` compare them with a new build.
 
     Returns:
         1 if something differs, else 0.
     """
-    require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, 'it: pip install "minidalle[course]"')
+    require_nbgrader()
     from minidalle.course.building import build as building
     from minidalle.course.building.course_file import COURSE_FILE, Course, read_course
     from minidalle.exercises import EXERCISES

@@ -22,6 +22,8 @@ CACHE_DISK, RUN_DISK = 0.2, 1.0  # gigabytes: the rendered pictures, and a run w
 
 EXTRAS = {"course": "the lessons", "dev": "the tests"}
 
+MEND_SANDBOX = "apt install bubblewrap, on Linux; elsewhere docker or podman"
+
 GOOD, WEAK, BAD = "✓", "!", "✗"
 
 
@@ -168,6 +170,19 @@ def check_drawing() -> Iterator[Finding]:
         yield Finding(BAD, "drawing", f"resvg draws “{row['caption']}” as one flat color", mend)
 
 
+def check_sandbox() -> Iterator[Finding]:
+    """What strangers' code can be graded in: instructors need it, nobody else."""
+    from minidalle.grading.confinement import why_not
+    from minidalle.grading.container import engine
+
+    if not (reason := why_not()):
+        yield Finding(GOOD, "sandbox", "bubblewrap: answers of a class can be graded here")
+    elif found := engine():
+        yield Finding(GOOD, "sandbox", f"containers of {found}, some seconds for each exercise: {reason}")
+    else:
+        yield Finding(WEAK, "sandbox", f"a class cannot be graded here: {reason.partition(':')[0]}", MEND_SANDBOX)
+
+
 CHECKS: tuple[Check, ...] = (
     check_python,
     check_packages,
@@ -177,6 +192,7 @@ CHECKS: tuple[Check, ...] = (
     check_cache,
     check_data,
     check_drawing,
+    check_sandbox,
 )
 
 

@@ -27,7 +27,7 @@ BATCH, PIXELS = 32, 32 * 128**2  # pictures drawn at a time: so many, or of so m
 
 def draw_captions(
     captions: list[str], count: int, settings: dict[str, Any], seed: int, candidates: int, run: Path | None,
-    out: Path, device: str,
+    out: Path, device: str, precision: str | None = None,
 ) -> None:  # fmt: skip
     """Draw `count` pictures of each caption into one sheet, or into a folder of single pictures."""
     for caption in captions:
@@ -36,7 +36,7 @@ def draw_captions(
     SamplingConfig(**settings)  # what is wrong with them is said first
     run = run_or_shipped(run)
     sampling = sampling_of(run, settings)
-    pipeline = load(run, pick_device(device))
+    pipeline = load(run, pick_device(device), precision)
     draw = drawer(pipeline, run, sampling, candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []

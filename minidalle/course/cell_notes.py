@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import ModuleType
 
 from minidalle.course.code_names import MISSING, global_names, reached
@@ -19,8 +19,13 @@ def cells_so_far() -> list[Cell]:
 
 
 def cell_notes(function: object, cells: Sequence[Cell], reference: Function) -> list[str]:
-    """All that these cells tell of an answer."""
-    return [*newer_try(function, cells), *notes_on_names(function, definitions(cells), reference)]
+    """All that these cells tell of an answer; the package's function may take the same names from around it."""
+    return notes_for(function, cells, global_names(reference))
+
+
+def notes_for(function: object, cells: Sequence[Cell], known: Collection[str]) -> list[str]:
+    """The same, where the names are known that an answer may take from around it, and the reference is not there."""
+    return [*newer_try(function, cells), *notes_on_names(function, definitions(cells), known)]
 
 
 def newer_try(function: object, cells: Sequence[Cell]) -> list[str]:
@@ -35,17 +40,17 @@ def newer_try(function: object, cells: Sequence[Cell]) -> list[str]:
     return []
 
 
-def notes_on_names(function: object, found: Definitions, reference: Function | None = None) -> list[str]:
+def notes_on_names(function: object, found: Definitions, known: Collection[str] = ()) -> list[str]:
     """What to say of the names that an answer takes from around it.
 
     Args:
         function: the answer; anything.
         found: what the cells define.
-        reference: the package's function, which may use the same names.
+        known: names that the package's function uses, too.
     """
     if not callable(function):
         return []
-    taken = _taken(function, found) - (global_names(reference) if reference else set())
+    taken = _taken(function, found) - {*known}
     lost = (global_names(function) & found.lost.keys()) - taken
     return [
         *(

@@ -115,12 +115,12 @@ def definitions(cells: Iterable[Cell]) -> Definitions:
     found = Definitions()
     for cell in cells:
         try:
-            body = parse(cell).body
+            for statement in parse(cell).body:
+                _note(found, cell, statement)
         except InvalidValue as error:
             found.broken[cell.place] = str(error)
-            continue
-        for statement in body:
-            _note(found, cell, statement)
+        except RecursionError:
+            found.broken[cell.place] = f"{cell.place} cannot be read: an expression in it is nested too deep"
     return found
 
 

@@ -16,14 +16,14 @@ from minidalle.course.code_names import MISSING, Name, global_names, is_theirs, 
 from minidalle.course.loans import Loan, lend, take_back
 from minidalle.course.swap import use
 from minidalle.exercises.catalogue import EXERCISES
-from minidalle.exercises.exercise import Exercise, Function
+from minidalle.exercises.exercise import Function, Question
 
 
 class NotOwnWork(Exception):
     """The package's own function was called in place of an answer."""
 
 
-def borrowed(exercise: Exercise, function: Function) -> str | None:
+def borrowed(exercise: Question, function: Function) -> str | None:
     """Why a function is no answer of one's own, as far as its code and its helpers' code tell; None if it may be."""
     found = list(reached(function))
     if any(value is exercise.reference for _, value in found):
@@ -54,7 +54,7 @@ def _loaded(dotted: str) -> Any:
 
 
 @contextmanager
-def tripwire(exercise: Exercise, function: Function) -> Iterator[tuple[Function, list[str]]]:
+def tripwire(exercise: Question, function: Function) -> Iterator[tuple[Function, list[str]]]:
     """Gives the function to call in the student's place, and a list that tells afterwards whose work it was.
 
     While that function runs, the package's own function raises, wherever in the package it is called from; the

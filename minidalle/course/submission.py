@@ -5,14 +5,16 @@ import __future__
 import ast
 import itertools
 import linecache
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from minidalle.course.checking.faults import fault, in_words
 from minidalle.course.checking.limits import quiet
-from minidalle.course.notebook_code import Definitions, definitions, read_cells
+from minidalle.course.notebook_code import Cell, Definitions, definitions, read_cells
 from minidalle.errors import require
 from minidalle.exercises.exercise import Function
 
@@ -93,6 +95,23 @@ def run_definitions(path: Path, found: Definitions) -> tuple[ModuleType, list[st
         except BaseException as error:  # SystemExit, too
             failed.append(f"{cell.place}, line {statement.lineno}: {in_words(fault(error, inside=False))}")
     return module, failed
+
+
+def why_missing(name: str, cells: Sequence[Cell], found: Definitions, failed: Sequence[str]) -> tuple[str, list[str]]:
+    """Why cells make nothing of a name: its cell is no Python, or no definition, or who knows; and what else failed.
+
+    Args:
+        name: the answer's.
+        cells: all of them.
+        found: what they define.
+        failed: what `run_definitions` said.
+    """
+    broken = [found.broken[cell.place] for cell in cells
+              if cell.place in found.broken and re.search(rf"\b{re.escape(name)}\b", cell.source)]  # fmt: skip
+    why = broken[0] if broken else f"there is no function `{name}`"
+    if name in found.lost:
+        why += f": {found.lost[name]} is no `def`"
+    return why, [words for words in failed if words not in broken]
 
 
 def _new_module(path: Path) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -22,6 +22,21 @@ MISTAKES, OTHERS, HINTS = 4, 2, 3  # at least so many known mistakes and other r
 def call(function: Function, **case: Plain) -> Plain:
     """The plain probe: call the function with the case's values, in their order, and return what it returns."""
     return function(*case.values())
+
+
+class Question(Protocol):
+    """What the student's side of a check knows of an exercise: how to ask, and what is not allowed."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def reference(self) -> Function: ...
+    @property
+    def probe(self) -> Callable[..., Plain]: ...
+    @property
+    def forbid(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

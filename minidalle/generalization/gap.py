@@ -40,8 +40,8 @@ def token_nll(logits: Tensor, targets: Tensor, mask: Tensor) -> TokenNLL:
     Source: Cochran 1977, "Sampling Techniques", section 2.11 (the error of a ratio).
 
     Args:
-        logits: float [B, N, V]; half precision is raised to float32 first, float64 stays.
-        targets: long [B, N], the real tokens.
+        logits: float [B, N, V]; half precision is raised to float32 first.
+        targets: long [B, N], the real tokens; where nothing counts, any of the V.
         mask: bool [B, N], True = counts. At least two images, and a token that counts in each.
 
     Returns:
@@ -84,11 +84,12 @@ def loss_gap(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: T
 
     seen [1.0, 2.0] of groups [7, 8], unseen [4.0, 6.0] of groups [8, 9] → gap 5.0 − 1.5 = 3.5, se 1.146.
     Four styles of one emoji are not four facts, and a role can be on both sides. So whole groups are what
-    varies: u(g) = Σ (unseen losses in g − mean(unseen)) / C − Σ (seen losses in g − mean(seen)) / B, with
-    mean(…) that of a whole side; here 0.25, −0.75 and 0.5. With G different groups on both sides
-    together, se = √(G / (G − 1) · Σ u(g)²). With a group for each example it is the error for independent
-    ones. Source: Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models" (the
-    robust variance).
+    varies, and u(g) is by how much group g moves the gap: Σ (unseen losses in g − mean(unseen)) / C
+    − Σ (seen losses in g − mean(seen)) / B, with mean(…) that of a whole side; here 0.25, −0.75 and 0.5.
+    Groups are independent, so squares add up: with G different groups on both sides together,
+    se = √(G / (G − 1) · Σ u(g)²). With a group for each example it is the error for independent ones.
+    Source: Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models" (the robust
+    variance).
 
     Args:
         seen: float [B], a loss for each example that was trained on.

@@ -72,9 +72,10 @@ def top_eigenvalue(
     """An eigenvalue at the end of the spectrum, and how far off it may be.
 
     For the matrix with −10, 3 and 1 on its diagonal: "LA" (largest) → 3, "SA" (smallest) → −10, "LM"
-    (largest magnitude) → −10. `lanczos(product, start, most)` gives, after each product, Ritz values,
-    ascending, and their errors; it goes on until the error is at most `tolerance` times the value. The
-    start is a random direction, `random_start(dim, seed)`, so that no eigenvector is left out.
+    (largest magnitude) → −10. `lanczos(product, start, most)` gives, after each product, a `ritz` with
+    `ritz.values`, ascending, and `ritz.errors`, one for each; go on until the value's own error is at
+    most `tolerance` times its magnitude. The start is a random direction, `random_start(dim, seed)`, so
+    that no eigenvector is left out.
 
     Args:
         product: v [P] → Hv [P].
@@ -101,7 +102,8 @@ def hutchinson_trace(product: Product, dim: int, samples: int, seed: int = 0) ->
     """The trace of a matrix, the sum of its eigenvalues: the mean of z · Hz over random signs z.
 
     On average zᵢzⱼ is 1 for i = j and 0 otherwise, so only the diagonal is left. For a diagonal matrix
-    every z gives the same: 3 and 4 on it → (7, 0). Sample k is `random_signs(dim, seed, k)`, and
+    every z gives the same: 3 and 4 on it → (7, 0). For other matrices a sample has the variance
+    2(‖H‖²_F − Σ H²ᵢᵢ). `random_signs(dim, seed, k)` are the k-th vector's, others will do as well, and
     `apply(product, z)` is Hz in float64.
 
     Args:
@@ -111,8 +113,8 @@ def hutchinson_trace(product: Product, dim: int, samples: int, seed: int = 0) ->
         seed: of the vectors.
 
     Returns:
-        The mean, and its standard error: the samples' standard deviation (n − 1 below) over √n.
-        The variance of a sample is 2(‖H‖²_F − Σ H²ᵢᵢ). Source: Hutchinson 1990.
+        The mean, and its standard error: the samples' standard deviation (n − 1 below) over √n. Source:
+        Hutchinson 1990.
     """
     require(samples >= 2, "samples", samples, "2 or more, for a standard error")
     signs = (random_signs(dim, seed, k) for k in range(samples))
@@ -146,7 +148,7 @@ def slq_density(
 
     `slq_nodes(product, dim, steps, probes, seed)` are values with weights that stand for the spectrum;
     the weights of all probes together add up to 1. Each value becomes a Gaussian,
-    exp(−(x − value)² / 2 width²) / (width √2π), times its weight; the density is their sum.
+    exp(−(x − value)² / (2 width²)) / (width √(2π)), times its weight; the density is their sum.
     `default_width(values)` is a width where none is given, and `density_grid(values, width)` says where
     to draw: one value 2 and width 0.5 → 49 points from −1 to 5. The area below the curve,
     `torch.trapezoid(density, grid)`, is 1.

@@ -41,10 +41,11 @@ def random_direction(params: Tensors, seed: int = 0, number: int = 0) -> list[Te
 def filter_normalize(direction: Tensors, params: Tensors) -> list[Tensor]:
     """Make each row of a direction as long as the row of weights that it moves: d ← d · ‖w‖ / ‖d‖.
 
-    A row is what one output reads, `w[i]`: all of its numbers count, of whatever shape. Tensors with one
-    dimension or none (biases, norms) are not moved at all: [[[0.0, 2.0], [1.0, 0.0]], [5.0]],
-    [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. So
-    a step of 1 is as large as the weights themselves, however large these are.
+    A row is what one output reads, `w[i]`: all of its numbers count, also the three dimensions of a
+    convolution's. Of tensors with one dimension or none (biases, norms) the direction is set to zero. The
+    direction [[[0.0, 2.0], [1.0, 0.0]], [5.0]] for the weights [[[3.0, 4.0], [0.0, 0.0]], [1.0]] →
+    [[[0.0, 5.0], [0.0, 0.0]], [0.0]]. A row of zeros stays zeros. So a step of 1 is as large as the
+    weights themselves, however large these are.
 
     Args:
         direction: tensors of the parameters' shapes.
@@ -209,8 +210,8 @@ def barrier(loss: Callable[[Tensors], float], w0: Tensors, w1: Tensors, points: 
     """How high the loss rises between two models, above the straight line between their own losses.
 
     The largest L(w_t) − [(1 − t) L(w0) + t L(w1)] over `points` values of t, evenly spaced from 0 to 1,
-    where w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. It is never below
-    0, its value at both ends.
+    where w_t is `interpolate(w0, w1, t)`. Losses 1, 6, 3 at t = 0, 1/2, 1 → 6 − 2 = 4. At both
+    ends the difference is 0, so no barrier is below 0.
 
     Args:
         loss: weights → a number, such as `loss_at(loss, params)`.

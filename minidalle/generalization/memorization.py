@@ -22,9 +22,10 @@ def shuffle_captions(captions: Sequence[str], splits: Sequence[str], seed: int =
 
     ["cat", "cat", "dog", "pig", "fox"], the last one held out, the others in "train" → for example
     [3, 2, 1, 0, 4]: both cats get other words, and nobody gets the fox's. A cat that got the other cat's
-    caption would have kept its words. So the rows are put in a random order, those of equal captions are
-    brought together, and each row gets the caption of the row that many places after it, around the end,
-    as the most frequent caption has rows. The same seed gives the same order, in every epoch.
+    caption would have kept its words. So the training rows are put in a random order, and those of equal
+    captions are brought together. If the most frequent caption has m of them, each row gets the caption
+    of the row m places after it; after the last comes the first. Any order that keeps these promises is
+    right: the same seed gives the same one, in every epoch, and another seed another one.
 
     Args:
         captions: R of them.

@@ -1,6 +1,5 @@
 """The page of `minidalle gap`: figures with their errors, plots, and the drawings that come nearest to training."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from minidalle.checkpoint import atomic_write
 from minidalle.evaluation.sheets import page as picture_page
 from minidalle.generalization.gap import Difference
 from minidalle.generalization.measuring import Generalization
-from minidalle.reports.curves import COLORS, STYLES, as_svg, new_plot
+from minidalle.reports.curves import COLORS, STYLES, as_png, as_svg, new_plot
 from minidalle.reports.page import png, write_page
 from minidalle.reports.run import UNSEEN
 
@@ -27,7 +26,7 @@ def write_gap_report(folder: Path, result: Generalization) -> Path:
     plots = {"gaps": plot_gaps(result), "distances": plot_distances(result)}
     if result.density:
         plots["spectrum"] = plot_spectrum(result)
-    files = {name: _png(plot) for name, plot in plots.items()}
+    files = {name: as_png(plot) for name, plot in plots.items()}
     copies = result.copies
     labels = [f"{caption} / {other}" for caption, other in zip(copies.captions, copies.training_captions, strict=True)]
     strips = [copies.drawn, copies.training, copies.real]
@@ -83,9 +82,3 @@ def plot_spectrum(result: Generalization) -> Any:
     axes.set_xlabel("eigenvalue of the Hessian of the training loss")
     axes.set_ylabel("density")
     return figure
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=140)
-    return buffer.getvalue()

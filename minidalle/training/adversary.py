@@ -11,7 +11,7 @@ from minidalle.training.snapshots import below, flatten
 from minidalle.vqgan import Discriminator
 from minidalle.vqgan.losses import adaptive_weight, generator_loss, hinge_loss
 
-Numbers = dict[str, float]
+Numbers = dict[str, Tensor]
 
 
 class Adversary:
@@ -44,7 +44,7 @@ class Adversary:
             last_layer: the decoder's last weight.
 
         Returns:
-            A scalar, 0 before the discriminator is heard, and numbers for the log.
+            A scalar, 0 before the discriminator is heard, and numbers for the log, scalars.
         """
         silent = reconstruction.new_zeros(())
         start = self.config.discriminator_start
@@ -60,7 +60,7 @@ class Adversary:
             torch.autograd.grad(loss, last_layer, retain_graph=True)[0] for loss in (reconstruction, opinion)
         )
         weight = self.ranks.sum(adaptive_weight(pixels_pull, opinion_pull)) / self.ranks.size
-        numbers |= {"generator_loss": opinion.item(), "adaptive_weight": weight.item()}
+        numbers |= {"generator_loss": opinion, "adaptive_weight": weight}
         return self.config.discriminator_weight * weight * opinion, numbers
 
     def tensors(self) -> dict[str, Tensor]:
@@ -72,11 +72,11 @@ class Adversary:
         self.discriminator.load_state_dict(below(tensors, "model"))
         self.optimizers.restore(below(tensors, "optimizer"))
 
-    def _learn(self, n: int, real: Tensor, fake: Tensor) -> float:
+    def _learn(self, n: int, real: Tensor, fake: Tensor) -> Tensor:
         verdicts = self.shared(torch.cat([real, fake]))
         of_real, of_fake = verdicts.chunk(2)
         loss = hinge_loss(of_real, of_fake)
         loss.backward()
         self.optimizers.clip()
         self.optimizers.step(n)
-        return loss.item()
+        return loss.detach()

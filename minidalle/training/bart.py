@@ -118,8 +118,8 @@ class BartStage:
         norm = self.optimizers.clip()
         rate = self.optimizers.step(n)
         self.average.update(self.bart, n)
-        numbers = {"loss": loss.item(), **{name: value.item() for name, value in losses.items()}}
-        return {**self.ranks.mean(numbers), "gradient_norm": norm, "learning_rate": rate}
+        numbers = self.ranks.mean({"loss": loss, **losses})
+        return {**numbers, "gradient_norm": norm.item(), "learning_rate": rate}
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""

@@ -55,8 +55,8 @@ class ClipStage:
         norm = self.optimizers.clip()
         rate = self.optimizers.step(n)
         self.average.update(self.clip, n)
-        numbers = self.ranks.mean({"loss": loss.item(), "scale": scale.item()})
-        return {**numbers, "gradient_norm": norm, "learning_rate": rate}
+        numbers = self.ranks.mean({"loss": loss, "scale": scale})
+        return {**numbers, "gradient_norm": norm.item(), "learning_rate": rate}
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""

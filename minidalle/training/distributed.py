@@ -42,12 +42,15 @@ class Ranks:
             dist.all_reduce(tensor)
         return tensor
 
-    def mean(self, values: dict[str, float]) -> dict[str, float]:
-        """The mean over all ranks of every number (each rank must give the same names)."""
-        if self.size == 1:
-            return values
-        total = self.sum(torch.tensor(list(values.values()), dtype=torch.float64)) / self.size
-        return dict(zip(values, total.tolist(), strict=True))
+    def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
+        """The mean over all ranks of every number, a scalar; each rank must give the same names.
+
+        All are read at once: to read a number of a GPU is to wait until everything before it is done.
+        """
+        numbers = torch.stack([value.detach() for value in values.values()])
+        if self.size > 1:
+            numbers = self.sum(numbers.cpu().double()) / self.size
+        return dict(zip(values, numbers.tolist(), strict=True))
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says yes."""

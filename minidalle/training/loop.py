@@ -72,7 +72,8 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
     """Take a stage from its last checkpoint, or from the start, to its last step; then load its best weights.
 
     Every random draw belongs to (seed, step, stream), so a training that was killed and resumed ends with the
-    same bits as one that was not, on the same machine with the same threads and ranks.
+    same bits as one that was not, on the same machine with the same threads and ranks. A GPU adds in an order of
+    its own: there it holds under `torch.use_deterministic_algorithms(True)` only.
 
     Args:
         stage: what is trained.

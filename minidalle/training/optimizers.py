@@ -39,9 +39,9 @@ class Optimizers:
             self.all.append(torch.optim.Muon(hidden, lr=config.muon_learning_rate, weight_decay=decay))
         self._peaks = [optimizer.param_groups[0]["lr"] for optimizer in self.all]
 
-    def clip(self) -> float:
-        """Scale the gradients down to the longest allowed norm; returns the norm before that."""
-        return nn.utils.clip_grad_norm_(self.parameters, self.config.clip).item()
+    def clip(self) -> Tensor:
+        """Scale the gradients down to the longest allowed norm; returns the norm before that, a scalar."""
+        return nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
 
     def step(self, n: int) -> float:
         """Take step `n` at its scheduled rate and clear the gradients; returns the first optimizer's rate."""

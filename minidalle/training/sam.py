@@ -19,13 +19,13 @@ def sam_perturbation(
 
     `global_norm` is the length of all parameters' tensors together. Two parameters of one weight each,
     gradients 3 and 4, rho 0.1: [[1.0], [2.0]], [[3.0], [4.0]] → [[0.06], [0.08]]. Adaptive, lengths are
-    relative to the weights: ε = ρ w² ⊙ g / ‖|w| ⊙ g‖, here → [[0.035], [0.187]]. A gradient that is zero
-    or not finite has no direction, and ε is 0.
+    relative to the weights: ε = ρ w² ⊙ g / ‖|w| ⊙ g‖, number by number, here → [[0.035], [0.187]]. A
+    gradient that is zero, or in which one number is not finite, has no direction, and all of ε is 0.
 
     Args:
         params: the weights w, tensors of any shapes.
         gradients: g, of the same shapes.
-        rho: ρ, the length.
+        rho: ρ, the length of ε; adaptive, that of ε / |w|.
         adaptive: whether lengths are relative to the weights.
 
     Returns:

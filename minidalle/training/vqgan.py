@@ -66,8 +66,8 @@ class VQGANStage:
         loss = reconstruction + output.commitment
         if n < self.config.unquantized:
             loss = loss + 0 * output.quantized.sum()  # DDP wants every parameter in every step, a codebook too
-        numbers = {"loss": loss.item(), "commitment": output.commitment.item()}
-        numbers["psnr"] = psnr(reconstructed.detach().clamp(0, 1), pictures).clamp(max=100).mean().item()
+        decibels = psnr(reconstructed.detach().clamp(0, 1), pictures).clamp(max=100).mean()
+        numbers = {"loss": loss, "commitment": output.commitment, "psnr": decibels}
         if self.adversary:
             opinion, said = self.adversary.judge(n, pictures, reconstructed, reconstruction, self.vqgan.last_layer)
             loss, numbers = loss + opinion, numbers | said
@@ -76,13 +76,8 @@ class VQGANStage:
         rate = self.optimizers.step(n)
         restarted = self._follow(n, output) if n >= self.config.unquantized else 0
         self.average.update(self.vqgan, n)
-        numbers = {
-            **self.ranks.mean(numbers),
-            "gradient_norm": norm,
-            "learning_rate": rate,
-            "restarted": restarted,
-        }
-        return {**numbers, **self._usage(n)}
+        read = {**self.ranks.mean(numbers), "gradient_norm": norm.item(), "learning_rate": rate, "restarted": restarted}
+        return {**read, **self._usage(n)}
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""

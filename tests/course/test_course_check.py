@@ -14,6 +14,7 @@ from toy_exercises import ADD_UP, MEAN, NOTE_DOWN, SCALE, SQUARE, scale
 
 from minidalle.course import check
 from minidalle.course.checking import answer as checking
+from minidalle.course.checking import sight
 from minidalle.course.checking.answer import examine
 from minidalle.course.checking.display import as_html, as_text
 from minidalle.course.checking.report import Report
@@ -249,7 +250,7 @@ def test_a_stub_line_that_was_left_in_is_named(answer: Callable[..., Any], line:
 
 
 def test_an_endless_loop_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "SECONDS", 0.3)
+    monkeypatch.setattr(sight, "SECONDS", 0.3)
     start = time.monotonic()
     report = check("toy.add_up", loops)
     assert time.monotonic() - start < 3

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
 CELLS = [
-    "import sys\nfrom minidalle.course import check\nsys.modules['minidalle.course.checking.answer'].SECONDS = 0.5\n"
+    "import sys\nfrom minidalle.course import check\nsys.modules['minidalle.course.checking.sight'].SECONDS = 0.5\n"
     "word_of = str.upper('x')",
     "def merge_pair(word, pair):\n    at = 0\n    while at < len(word):\n        at += 0\n    return word_of",
     'check("tokenization.merge_pair", merge_pair)',

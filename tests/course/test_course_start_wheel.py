@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this package, without its data, and with a toy lesson."""
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "minidalle", clone / "minidalle", ignore=BIG)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "nbgrader_config.py"):
         shutil.copy(ROOT / name, clone)
     for name in ("01-toy/toy.ipynb", "01-toy/figures/box.svg", ".ipynb_checkpoints/toy.ipynb"):
         (clone / "lessons" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def test_the_lessons_are_in_the_wheel(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     lessons = [name for name in names if "lessons/" in name]
     assert sorted(lessons) == ["minidalle/lessons/01-toy/figures/box.svg", "minidalle/lessons/01-toy/toy.ipynb"]
-    assert "minidalle/course/building/build.py" in names
+    assert {"minidalle/course/building/build.py", "minidalle/nbgrader_config.py"} <= {*names}
     assert not [name for name in names if name.startswith(("setup", "solutions", "tests", "lessons"))]
 
 

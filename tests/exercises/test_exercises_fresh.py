@@ -25,7 +25,10 @@ author of checks saw any of it. What the checks did as they were then:
   It added four known mistakes.
 - generalization_first: 25 of 26 right answers passed (the other one gives the same order for every seed, to which a
   hint had led), 98 of 103 wrong ones were refused, 79 were named, none wrongly. Of the five, three differ in
-  what no caller sees; the bound of another eigenvalue and a `layers` that is ignored are not asked for.
+  what no caller sees; the bound of another eigenvalue and a `layers` that is ignored were not asked for then.
+- generalization_second, on other eyes: all 26 right answers passed, 98 of 104 wrong ones were refused, 75 were named,
+  none wrongly, two of them only roughly. Of the six, one had been led by a hint, and one draws other signs, which is
+  allowed. It added three cases and 28 known mistakes.
 """
 
 from importlib import import_module
@@ -85,4 +88,4 @@ def test_every_name_is_of_an_answer() -> None:
 @pytest.mark.parametrize("file", UNAIDED)
 def test_four_of_five_mistakes_are_named(file: str) -> None:
     """Only by names that were not added for these answers."""
-    assert len(NAMED[file].keys() - NAMED_LATER) >= 0.8 * sum(of == file for of, _ in WRONG)
+    assert len(NAMED[file].keys() - NAMED_LATER.get(file, set())) >= 0.8 * sum(of == file for of, _ in WRONG)

@@ -22,7 +22,7 @@ LESSON = [exercise for exercise in EXERCISES.values() if exercise.lesson == "gen
 def test_the_plan() -> None:
     order = ["hold_out_groups", "token_nll", "loss_gap", "shuffle_captions"]
     assert [exercise.name for exercise in LESSON][: len(order)] == order
-    assert all(exercise.minutes == 5 * exercise.points for exercise in LESSON[: len(order)])
+    assert all(exercise.minutes >= 5 * exercise.points for exercise in LESSON[: len(order)])
 
 
 def logits_of(nats: list[list[float]]) -> torch.Tensor:
@@ -129,15 +129,16 @@ def test_a_group_is_held_out_if_few_lots_are_smaller() -> None:
         wanted = Fraction(share).limit_denominator(100) * len(names)
         assert abs(wanted % 1 - Fraction(1, 2)) > Fraction(1, 50)  # whoever rounds a half up is right, too
         smaller = {one: sum(lot(seed, other) < lot(seed, one) for other in names) for one in names}
-        assert found == [smaller[group] < round(wanted) for group in groups]
+        assert found == {"held out": [smaller[group] < round(wanted) for group in groups], "lots": []}
 
 
 def test_the_order_and_the_number_of_rows_change_no_group() -> None:
     hold_out = EXERCISES["generalization.hold_out_groups"].reference
     for case, found in answered("hold_out_groups"):
         groups, share, seed = case.values()
-        drawn = {group for group, held in zip(groups, found, strict=True) if held}
-        assert not drawn & {group for group, held in zip(groups, found, strict=True) if not held}
+        pairs = [*zip(groups, found["held out"], strict=True)]
+        drawn = {group for group, held in pairs if held}
+        assert not drawn & {group for group, held in pairs if not held}
         assert len(drawn) == round(share * len(set(groups)))
         for others in (groups[::-1], sorted(groups), [*groups, *groups[:2]], sorted(set(groups))):
             assert hold_out(others, share, seed) == [group in drawn for group in others]

@@ -68,8 +68,8 @@ def test_there_are_flat_and_infinite_gradients_and_weights_of_zero() -> None:
 def test_the_example_of_filter_normalize_is_true() -> None:
     direction = [torch.tensor([[0.0, 2.0], [1.0, 0.0]]), torch.tensor([5.0])]
     params = [torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([1.0])]
-    text = "[[[0.0, 2.0], [1.0, 0.0]], [5.0]], [[[3.0, 4.0], [0.0, 0.0]], [1.0]] → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]"
-    assert says("filter_normalize", text)
+    text = "The direction [[[0.0, 2.0], [1.0, 0.0]], [5.0]] for the weights [[[3.0, 4.0], [0.0, 0.0]], [1.0]]"
+    assert says("filter_normalize", f"{text} → [[[0.0, 5.0], [0.0, 0.0]], [0.0]]")
     found = EXERCISES["generalization.filter_normalize"].reference(direction, params)
     assert [step.tolist() for step in found] == [[[0.0, 5.0], [0.0, 0.0]], [0.0]]
 

@@ -162,7 +162,7 @@ def test_what_cannot_be_sent_to_a_rank_is_said_as_it_is() -> None:
 
 def speak(ranks: Ranks, folder: Path, word: str, only_first: str = "nothing") -> None:
     total = ranks.sum(torch.tensor([ranks.rank + 1.0]))
-    mean = ranks.mean({"a": float(ranks.rank), "b": 2.0})
+    mean = ranks.mean({"a": torch.tensor(float(ranks.rank)), "b": torch.tensor(2.0)})
     heard = [word, only_first, ranks.size, torch.get_num_threads(), total.item(), mean, ranks.any(ranks.rank == 1)]
     (folder / f"{ranks.rank}.txt").write_text(repr(heard))
 

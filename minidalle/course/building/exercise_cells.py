@@ -77,6 +77,11 @@ def legend_cell(exercises: Sequence[Exercise]) -> list[NotebookCell]:
     if any(exercise.forbid for exercise in exercises):
         said.append("*not allowed* names what your function must do without, because it would be the answer")
     text = f"**The line above each exercise.** {'; '.join(said)}."
+    if any("Raises:" in (exercise.reference.__doc__ or "") for exercise in exercises):
+        text += (
+            " *Raises* in a docstring says what the package's function refuses: you need not write that, and no check "
+            "asks for it. `help(name)` tells more of any helper that a docstring names."
+        )
     return [new_cell("markdown", "exercise-line", text)] if exercises else []
 
 

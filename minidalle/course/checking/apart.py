@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 from minidalle.course.checking.findings import RUNS, Line
 from minidalle.course.checking.report import Report, refused
 from minidalle.course.notebook_code import Asked, Cell, Definitions, definitions, read_cells
+from minidalle.course.submission import why_missing
 from minidalle.exercises.exercise import Exercise
 
 START, EACH = 120.0, 30.0  # seconds for Python, its imports and the definitions; for one exercise
@@ -139,15 +139,9 @@ def _answer(path: Path, asked: Sequence[Asked], answers: Path) -> None:
 
 
 def _missing(asked: Asked, exercise: Exercise, cells: list[Cell], found: Definitions, failed: list[str]) -> Report:
-    """There is no such name: because its cell is no Python, because it is no definition, or who knows."""
-    broken = [found.broken[cell.place] for cell in cells
-              if cell.place in found.broken and re.search(rf"\b{re.escape(asked.name)}\b", cell.source)]  # fmt: skip
-    why = broken[0] if broken else f"there is no function `{asked.name}`"
-    if asked.name in found.lost:
-        why += f": {found.lost[asked.name]} is no `def`"
+    why, notes = why_missing(asked.name, cells, found, failed)
     out_of = exercise.points if asked.points is None else asked.points
-    report = refused(asked.id, float(out_of), why, "a function")
-    return replace(report, notes=tuple(words for words in failed if words not in broken))
+    return replace(refused(asked.id, float(out_of), why, "a function"), notes=tuple(notes))
 
 
 def _limit_memory() -> None:

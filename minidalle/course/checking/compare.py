@@ -39,9 +39,12 @@ def _type(value: Plain) -> str:
 
 
 def _near(own: float, expected: float, tolerance: float) -> bool:
-    if math.isnan(own) or math.isnan(expected):
-        return math.isnan(own) and math.isnan(expected)
-    return own == expected or abs(own - expected) <= tolerance  # the first for infinities
+    if own == expected:  # infinities, too
+        return True
+    try:
+        return (math.isnan(own) and math.isnan(expected)) or abs(own - expected) <= tolerance
+    except OverflowError:  # a whole number that is larger than any float
+        return False
 
 
 def _unlike(own: object, expected: object) -> str:

@@ -21,16 +21,16 @@ SHAPES_DIFFER = ("IndexError", "RuntimeError", "ValueError")
 
 
 @lru_cache(maxsize=256)
-def expected(exercise: Exercise, seed: int) -> tuple[Observation, ...]:
+def expected(exercise: Exercise, seed: int, device: str = "cpu") -> tuple[Observation, ...]:
     """What the reference does on the cases of a seed."""
-    return tuple(observe(exercise.reference, exercise.probe, exercise.cases(seed), seconds=None))
+    return tuple(observe(exercise.reference, exercise.probe, exercise.cases(seed), None, device))
 
 
 @lru_cache(maxsize=256)
-def mistaken(exercise: Exercise, seed: int) -> tuple[tuple[Observation, ...], ...]:
+def mistaken(exercise: Exercise, seed: int, device: str = "cpu") -> tuple[tuple[Observation, ...], ...]:
     """What each of the wrong answers does on the cases of a seed."""
     return tuple(
-        tuple(observe(answer, exercise.probe, exercise.cases(seed), seconds=None)) for answer in exercise.wrong
+        tuple(observe(answer, exercise.probe, exercise.cases(seed), None, device)) for answer in exercise.wrong
     )
 
 
@@ -40,6 +40,7 @@ def judge(
     parameters: Sequence[str] | None,
     points: float | None = None,
     seed: int = 0,
+    device: str = "cpu",
 ) -> Report:
     """Judge what was observed of a student's function.
 
@@ -49,6 +50,7 @@ def judge(
         parameters: of the student's function, as `observe.parameters` gives them; None where nobody can tell.
         points: what a right answer earns; by default the exercise's.
         seed: of the cases.
+        device: where the cases' tensors were; the reference is called there, too.
 
     Returns:
         The report: full points where every line is right, part of them by line otherwise, in quarters; at most a
@@ -58,7 +60,7 @@ def judge(
     out_of = float(exercise.points if points is None else points)
     if any(one.error and one.error["unwritten"] for one in own):
         return Report(exercise.id, 0.0, out_of, unfinished=True)
-    true = expected(exercise, seed)
+    true = expected(exercise, seed, device)
     lines = judged_lines(exercise, own, true, parameters)
     report = Report(exercise.id, out_of, out_of, lines, notes=tuple(_prints(own)))
     if report.passed:
@@ -69,7 +71,7 @@ def judge(
     return replace(
         report,
         points=_part(out_of, earned, some_right) if judged_whole else 0.0,
-        looks_like=tuple(_looks_like(exercise, own, seed)),
+        looks_like=tuple(_looks_like(exercise, own, seed, device)),
         failing=_failing(exercise, own, true, seed),
     )
 
@@ -80,10 +82,10 @@ def _part(out_of: float, share: float, some_right: bool) -> float:
     return max(0.0, min(round(4 * out_of * share) / 4, most))
 
 
-def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int) -> Iterator[tuple[str, str]]:
+def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int, device: str) -> Iterator[tuple[str, str]]:
     """Wrong answers that do the same on every case. At least one case must run: all that never run look alike."""
     if any(one.error is None for one in own):
-        for answer, seen in zip(exercise.wrong, mistaken(exercise, seed), strict=True):
+        for answer, seen in zip(exercise.wrong, mistaken(exercise, seed, device), strict=True):
             if all(_alike(one, other, exercise.tolerance) for one, other in zip(own, seen, strict=True)):
                 yield mistake(answer)
 
@@ -103,12 +105,12 @@ def _family(error: str) -> str:
 def _bare(kinds: Sequence[Kind]) -> list[Kind]:
     """Kinds without whether a tensor is part of a graph, or a number is whole: where that matters, results tell."""
     inside = ("keys", "values", "items")
-    found: list[Kind] = []
+    found: dict[str, Kind] = {}  # by their text, for there may be many
     for one in kinds:
         bare = {key: _bare(value) if key in inside else value for key, value in one.items() if key != "grad"}
         bare["type"] = "float" if bare["type"] == "int" else bare["type"]
-        found += [bare] if bare not in found else []
-    return found
+        found.setdefault(repr(sorted(bare.items())), bare)
+    return [*found.values()]
 
 
 def _failing(exercise: Exercise, own: Sequence[Observation], true: Sequence[Observation], seed: int) -> Failing | None:

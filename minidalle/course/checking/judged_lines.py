@@ -9,6 +9,7 @@ from minidalle.course.checking.kinds import Kind, Union, fits, tensors, union
 from minidalle.course.checking.kinds import in_words as kind_in_words
 from minidalle.course.checking.limits import TimeUp
 from minidalle.course.checking.observe import Observation, parameters
+from minidalle.course.checking.shown import cut
 from minidalle.exercises.exercise import Exercise, Plain
 
 WEIGHTS = {"signature": 0.5, RUNS: 0.0, "type": 1.0, "shape": 1.0, "dtype": 0.5, "device": 0.5, "values": 6.0,
@@ -201,9 +202,8 @@ def _gradients_said(pairs: Pairs, tolerance: float) -> str:
 def _none_said(own: Plain, expected: Plain) -> str:
     """Why there are no gradients, where a probe says so in place of numbers."""
     if isinstance(own, dict) and isinstance(expected, dict):
-        return next(
-            (said for name, said in own.items() if isinstance(said, str) and type(expected[name]) is not str), ""
-        )
+        told = {name: said for name, said in own.items() if isinstance(said, str) and name in expected}
+        return next((cut(said) for name, said in told.items() if not isinstance(expected[name], str)), "")
     return ""
 
 

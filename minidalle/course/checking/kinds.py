@@ -64,9 +64,10 @@ def tensors(kinds: Iterable[Kind]) -> Iterator[Kind]:
 def union(kinds: Iterable[Kind]) -> Union:
     """What values can be, of which these are the kinds."""
     together: Union = {}
-    kinds = list(kinds)
-    for name in dict.fromkeys(one["type"] for one in kinds):
-        same = [one for one in kinds if one["type"] == name]
+    by_type: dict[str, list[Kind]] = {}
+    for one in kinds:
+        by_type.setdefault(one["type"], []).append(one)
+    for name, same in by_type.items():
         if name == "dict":
             together[name] = [union(key for one in same for key in one[part]) for part in ("keys", "values")]
         elif name == "tuple":
@@ -115,7 +116,7 @@ def in_words(one: Union) -> str:
 
 
 def _article(name: str) -> str:
-    return "an " if name[0] in "aeiouAEIOU" else "a "
+    return "an " if name.startswith(tuple("aeiouAEIOU")) else "a "
 
 
 def _bare(name: str, inside: Any) -> str:

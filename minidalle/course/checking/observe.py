@@ -54,7 +54,11 @@ class Observation:
 
 
 def observe(
-    function: Function, probe: Callable[..., Plain], cases: Iterable[Case], seconds: float | None = SECONDS
+    function: Function,
+    probe: Callable[..., Plain],
+    cases: Iterable[Case],
+    seconds: float | None = SECONDS,
+    device: str = "cpu",
 ) -> list[Observation]:
     """Put every case to a function.
 
@@ -64,6 +68,7 @@ def observe(
         cases: JSON values and tensors by name; each call has its own copy.
         seconds: for all cases together; None for no limit. The case at which they are over has the error "TimeUp",
             as have those after it.
+        device: where the cases' tensors are put.
 
     Returns:
         One observation for each case.
@@ -75,7 +80,7 @@ def observe(
     def all_cases() -> None:
         for case in cases:
             recorders.append(_Recorder(function, names, printed))
-            seen.append(_observe(recorders[-1], probe, case))
+            seen.append(_observe(recorders[-1], probe, _copied(dict(case), device)))
 
     with quiet() as printed, _torch_kept():
         try:
@@ -118,8 +123,7 @@ def plain(value: object, depth: int = 0) -> Plain:
     return short(value)
 
 
-def _observe(recorder: "_Recorder", probe: Callable[..., Plain], case: Case) -> Observation:
-    given: dict[str, Any] = _copied(dict(case))
+def _observe(recorder: "_Recorder", probe: Callable[..., Plain], given: dict[str, Any]) -> Observation:
     try:
         return recorder.observation(plain(probe(recorder, **given)))
     except (KeyboardInterrupt, TimeUp):
@@ -185,14 +189,14 @@ def _can_change(value: object) -> bool:
     return isinstance(value, Tensor | list | dict | set) or (isinstance(value, tuple) and any(map(_can_change, value)))
 
 
-def _copied(value: Any) -> Any:
-    """A copy, with all that is in it; what is neither a tensor nor a container is itself."""
+def _copied(value: Any, device: str | None = None) -> Any:
+    """A copy, with all that is in it, tensors on a device; what is neither a tensor nor a container is itself."""
     if isinstance(value, Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad)
+        return value.detach().clone().to(device or value.device).requires_grad_(value.requires_grad)
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: _copied(item, device) for key, item in value.items()}
     if type(value) in (list, tuple, set):
-        return type(value)(_copied(item) for item in value)
+        return type(value)(_copied(item, device) for item in value)
     return value
 
 
@@ -214,10 +218,11 @@ def _equal(before: Tensor, after: Tensor) -> Tensor:
 @contextmanager
 def _torch_kept() -> Iterator[None]:
     """Undo what a call may have set for all that comes after: the default dtype, autograd's switch, random numbers."""
-    dtype, grad, state = torch.get_default_dtype(), torch.is_grad_enabled(), torch.random.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad)
-        torch.random.set_rng_state(state)
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(gpus):
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad)

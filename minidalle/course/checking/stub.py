@@ -1,25 +1,34 @@
 """Has a stub been begun? A function that still raises NotImplementedError may have code of the student's beside it."""
 
 import ast
+import hashlib
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from minidalle.exercises.exercise import Function
 
 
-def has_own_code(function: Function, reference: Function) -> bool:
+def has_own_code(own: Collection[str], given: Collection[str]) -> bool:
     """Whether a function that raises NotImplementedError has code of the student's own.
 
     What a stub shows are lines of the package's function, and not all of them. So code is the student's if it has
     another statement, or all of the package's. Where the text is not to be had, it is taken for a stub.
+
+    Args:
+        own: `statements` of the student's function.
+        given: `statements` of the package's.
     """
-    own, given = set(_statements(function)), set(_statements(reference))
-    return bool(own - given) or (bool(given) and given <= own)
+    return bool({*own} - {*given}) or (bool(given) and {*given} <= {*own})
+
+
+def statements(function: Function) -> list[str]:
+    """A digest of each statement in a function's body: two are alike where the statements are, and tell no more."""
+    return sorted({hashlib.sha256(head.encode()).hexdigest() for head in _statements(function)})
 
 
 def _statements(function: Function) -> Iterator[str]:
-    """The statements in a function's body, without its docstring, and without those that raise NotImplementedError."""
+    """The statements, without the docstring, and without those that raise NotImplementedError."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):

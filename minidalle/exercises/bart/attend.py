@@ -201,7 +201,7 @@ def by_exponentials(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 def head_by_head(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Right: loops over batch and heads."""
     size = (*query.shape[:2], query.shape[2], key.shape[2])
-    allowed = torch.ones(size, dtype=torch.bool) if mask is None else mask.expand(size)
+    allowed = query.new_ones(size, dtype=torch.bool) if mask is None else mask.expand(size)
     mixed = torch.zeros_like(query)
     for b in range(size[0]):
         for h in range(size[1]):

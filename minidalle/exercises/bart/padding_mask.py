@@ -58,14 +58,18 @@ def allows_what_is_real_in_all(mask: Tensor) -> Tensor:
     return mask.all(0).expand_as(mask)[:, None, None, :]
 
 
+def _places(mask: Tensor) -> Tensor:
+    return torch.arange(mask.shape[1], device=mask.device)
+
+
 def counts_and_fills_from_the_left(mask: Tensor) -> Tensor:
     """The mask says *which* tokens are real, not only how many: keep it as it is."""
-    return (torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True))[:, None, None, :]
+    return (_places(mask) < mask.sum(1, keepdim=True))[:, None, None, :]
 
 
 def counts_and_fills_from_the_right(mask: Tensor) -> Tensor:
     """The mask says *which* tokens are real: keep it as it is. Padding mostly stands at the end."""
-    return (torch.arange(mask.shape[1]) >= mask.shape[1] - mask.sum(1, keepdim=True))[:, None, None, :]
+    return (_places(mask) >= mask.shape[1] - mask.sum(1, keepdim=True))[:, None, None, :]
 
 
 def allows_one_too_many(mask: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def leaves_the_last_real_token_out(mask: Tensor) -> Tensor:
 
 def counts_one_too_many(mask: Tensor) -> Tensor:
     """The mask is right as it is. If you count: of n real tokens the last has place n − 1, so `<`, not `<=`."""
-    return (torch.arange(mask.shape[1]) <= mask.sum(1, keepdim=True))[:, None, None, :]
+    return (_places(mask) <= mask.sum(1, keepdim=True))[:, None, None, :]
 
 
 def takes_the_end_for_padding(mask: Tensor) -> Tensor:

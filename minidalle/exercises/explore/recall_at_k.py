@@ -164,7 +164,7 @@ def goes_query_by_query(scores: Tensor, right: Tensor, k: int) -> Tensor:
     for numbers, truths in zip(scores.tolist(), right.tolist(), strict=True):
         order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
         found.append(any(truths[thing] for thing in order[:k]))
-    return torch.tensor(found)
+    return torch.tensor(found, device=scores.device)
 
 
 def lets_torch_take_the_best(scores: Tensor, right: Tensor, k: int) -> Tensor:
@@ -174,7 +174,7 @@ def lets_torch_take_the_best(scores: Tensor, right: Tensor, k: int) -> Tensor:
 
 def takes_the_best_away(scores: Tensor, right: Tensor, k: int) -> Tensor:
     """Right, without sorting: k times the best thing that is left."""
-    left, found = scores.clone(), torch.zeros(len(scores), dtype=torch.bool)
+    left, found = scores.clone(), scores.new_zeros(len(scores), dtype=torch.bool)
     for _ in range(k):
         best = left.argmax(1, keepdim=True)
         found |= right.gather(1, best)[:, 0]

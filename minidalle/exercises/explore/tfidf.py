@@ -169,7 +169,7 @@ def goes_word_by_word(counts: Tensor, captions_with: Tensor, captions: int) -> T
         weighted = [count * rare for count, rare in zip(row, rarity, strict=True)]
         length = math.sqrt(sum(weight * weight for weight in weighted))
         rows.append([weight / length if length else 0.0 for weight in weighted])
-    return torch.tensor(rows)
+    return torch.tensor(rows, device=counts.device)
 
 
 def lets_torch_normalize(counts: Tensor, captions_with: Tensor, captions: int) -> Tensor:

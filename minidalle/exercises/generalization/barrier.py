@@ -150,6 +150,12 @@ def takes_the_lowest_place(loss: LossOf, w0: Tensors, w1: Tensors, points: int =
 def looks_in_the_middle_only(loss: LossOf, w0: Tensors, w1: Tensors, points: int = 11) -> float:
     """A hill need not be in the middle: look at all of the points between 0 and 1."""
     ends = float(loss(w0)) + float(loss(w1))
+    return max(0.0, float(loss(interpolate(w0, w1, 0.5))) - ends / 2)
+
+
+def takes_the_rise_in_the_middle(loss: LossOf, w0: Tensors, w1: Tensors, points: int = 11) -> float:
+    """A hill can be anywhere, and a valley in the middle has no barrier: look at all points, both ends included."""
+    ends = float(loss(w0)) + float(loss(w1))
     return float(loss(interpolate(w0, w1, 0.5))) - ends / 2
 
 
@@ -163,6 +169,12 @@ def never_arrives(loss: LossOf, w0: Tensors, w1: Tensors, points: int = 11) -> f
     way = [k / points for k in range(points)]
     losses = [float(loss(interpolate(w0, w1, t))) for t in way]
     return max(high - (1 - t) * losses[0] - t * losses[-1] for high, t in zip(losses, way, strict=True))
+
+
+def stretches_the_line_over_what_it_saw(loss: LossOf, w0: Tensors, w1: Tensors, points: int = 11) -> float:
+    """Your last t is below 1, so that L(w1) is never seen. `torch.linspace(0, 1, points)` has both ends."""
+    losses = [float(loss(interpolate(w0, w1, k / points))) for k in range(points)]
+    return max(_rises(losses))
 
 
 def takes_one_point_too_many(loss: LossOf, w0: Tensors, w1: Tensors, points: int = 11) -> float:
@@ -244,37 +256,16 @@ def barrier(loss, w0, w1, points=11):
 
 EXERCISE = Exercise(
     id="generalization.barrier",
-    points=2,
-    minutes=10,
-    stars=1,
-    reference=barrier,
-    cases=cases,
-    wrong=(
-        returns_the_highest_loss,
-        subtracts_the_first_end,
-        subtracts_the_last_end,
-        subtracts_the_higher_end,
-        subtracts_the_lower_end,
-        subtracts_the_mean_of_both_ends,
-        turns_the_line_around,
-        subtracts_the_line_where_the_loss_is_highest,
-        takes_the_mean_rise,
-        sums_the_rises,
-        takes_absolute_values,
-        takes_the_lowest_place,
-        looks_in_the_middle_only,
-        leaves_the_ends_out,
-        never_arrives,
-        takes_one_point_too_many,
-        takes_11_points_always,
-        moves_only_the_first_tensor,
-        stops_on_the_first_hill,
-        returns_where_the_hill_is,
-        divides_by_the_line,
-    ),
+    points=2, minutes=10, stars=1,
+    reference=barrier, cases=cases,
+    wrong=(takes_the_rise_in_the_middle, stretches_the_line_over_what_it_saw, returns_the_highest_loss,
+           subtracts_the_first_end, subtracts_the_last_end, subtracts_the_higher_end, subtracts_the_lower_end,
+           subtracts_the_mean_of_both_ends, turns_the_line_around, subtracts_the_line_where_the_loss_is_highest,
+           takes_the_mean_rise, sums_the_rises, takes_absolute_values, takes_the_lowest_place,
+           looks_in_the_middle_only, leaves_the_ends_out, never_arrives, takes_one_point_too_many,
+           takes_11_points_always, moves_only_the_first_tensor, stops_on_the_first_hill, returns_where_the_hill_is,
+           divides_by_the_line),
     also_right=(with_both_ends_first, with_two_lines, from_the_other_end),
     hints=HINTS,
-    reaches="bezier_barrier",
-    probe=probe_barrier,
-    tolerance=1e-4,
-)
+    reaches="bezier_barrier", probe=probe_barrier, tolerance=1e-4,
+)  # fmt: skip

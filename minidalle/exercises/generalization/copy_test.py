@@ -40,11 +40,11 @@ def cases(seed: int) -> list[Case]:
         {
             "generated": flat(base + 90, base + 130, base + 5),
             "train": flat(base, base + 100),
-            "heldout": flat(base + 90, base + 110, base + 140, base + 30),
+            "heldout": flat(base + 90, base + 115, base + 130, base + 40, base + 62),
         },
         {"generated": drawn, "train": train, "heldout": unseen},
-        {"generated": things(4), "train": things(3), "heldout": things(4)},
-        {"generated": torch.cat([train[[4, 1]], things(2)]), "train": train, "heldout": things(6)},
+        {"generated": things(4), "train": things(3), "heldout": things(5)},
+        {"generated": torch.cat([train[[4, 1]], things(2)]), "train": train, "heldout": things(7)},
         {"generated": things(12), "train": things(20), "heldout": things(9)},
     ]
 
@@ -81,6 +81,12 @@ def compares_with_the_mean(generated: Pictures, train: Pictures, heldout: Pictur
     """Compare each drawing with each held-out picture, not with the mean of their distances."""
     far, nearest = nearest_distances(generated, train)
     return _share(far, heldout_distances(heldout, train).mean()[None]), nearest.numpy()
+
+
+def compares_with_the_median(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
+    """A median is one held-out picture; all of them count: compare each drawing with each."""
+    far, nearest = nearest_distances(generated, train)
+    return _share(far, heldout_distances(heldout, train).median()[None]), nearest.numpy()
 
 
 def compares_with_the_nearest_of_the_held_out(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
@@ -163,6 +169,13 @@ def finds_the_nearest_held_out_pictures(generated: Pictures, train: Pictures, he
     return _share(far, heldout_distances(heldout, train)), nearest_distances(generated, heldout)[1].numpy()
 
 
+def finds_what_is_nearest_to_the_held_out(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
+    """`nearest` is about drawings: of the two things that `nearest_distances(generated, train)` gives, the second."""
+    far, _ = nearest_distances(generated, train)
+    null, nearest = nearest_distances(heldout, train)
+    return _share(far, null), nearest.numpy()
+
+
 def finds_the_drawings_nearest_to_training(generated: Pictures, train: Pictures, heldout: Pictures) -> Answer:
     """`nearest` has a row of `train` for each drawing, in their order; you sorted the drawings."""
     far, _ = nearest_distances(generated, train)
@@ -211,6 +224,7 @@ EXERCISE = Exercise(
         counts_ties_as_wins,
         turns_the_share_around,
         compares_with_the_mean,
+        compares_with_the_median,
         compares_with_the_nearest_of_the_held_out,
         compares_with_the_farthest_of_the_held_out,
         compares_both_means,
@@ -223,6 +237,7 @@ EXERCISE = Exercise(
         wraps_around,
         compares_drawings_with_the_held_out,
         finds_the_nearest_held_out_pictures,
+        finds_what_is_nearest_to_the_held_out,
         finds_the_drawings_nearest_to_training,
     ),
     also_right=(pair_by_pair, by_signs),

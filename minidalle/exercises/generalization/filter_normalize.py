@@ -116,6 +116,12 @@ def moves_biases_by_their_length(direction: Tensors, params: Tensors) -> list[Te
     return _with_others(direction, params, lambda step, weights: _scaled(step, _length(weights), _length(step)))
 
 
+def moves_biases_but_no_single_numbers(direction: Tensors, params: Tensors) -> list[Tensor]:
+    """A bias has no rows either: what has fewer than two dimensions becomes zeros, `dim() < 2`."""
+    others = lambda step, weights: _scaled(step, _length(weights), _length(step)) if step.dim() else 0 * step  # noqa: E731
+    return _with_others(direction, params, others)
+
+
 def takes_each_bias_for_a_row(direction: Tensors, params: Tensors) -> list[Tensor]:
     """A row of one number would move each bias by all that it is. Biases and norms stay where they are: zeros."""
     return _with_others(direction, params, lambda step, weights: step.sign() * weights.abs())
@@ -139,7 +145,7 @@ def drops_the_biases(direction: Tensors, params: Tensors) -> list[Tensor]:
 
 def turns_the_ratio_around(direction: Tensors, params: Tensors) -> list[Tensor]:
     """You make small weights move far. Multiply by the weights' length, and divide by the direction's."""
-    return _each(direction, params, lambda step, weights: _scaled(step, _rows(step), _rows(weights)))
+    return _each(direction, params, lambda step, weights: step * _rows(step) / _rows(weights).clamp(min=1e-12))
 
 
 def makes_rows_as_long_as_1(direction: Tensors, params: Tensors) -> list[Tensor]:
@@ -258,37 +264,16 @@ def filter_normalize(direction, params):
 
 EXERCISE = Exercise(
     id="generalization.filter_normalize",
-    points=2,
-    minutes=10,
-    stars=2,
-    reference=filter_normalize,
-    cases=cases,
-    wrong=(
-        takes_a_tensor_as_a_whole,
-        takes_all_tensors_together,
-        takes_columns_for_rows,
-        sums_along_the_second_dimension_only,
-        sums_along_the_last_dimension_only,
-        scales_each_number_alone,
-        moves_biases_by_their_length,
-        takes_each_bias_for_a_row,
-        leaves_biases_as_they_are_drawn,
-        moves_single_numbers,
-        drops_the_biases,
-        turns_the_ratio_around,
-        makes_rows_as_long_as_1,
-        forgets_to_divide,
-        swaps_direction_and_weights,
-        takes_squared_lengths,
-        sums_absolute_values,
-        takes_the_largest_number_for_the_length,
-        divides_zero_by_zero,
-        moves_rows_whose_weights_are_zero,
-        returns_where_it_leads,
-    ),
+    points=2, minutes=10, stars=2,
+    reference=filter_normalize, cases=cases,
+    wrong=(moves_biases_but_no_single_numbers, takes_a_tensor_as_a_whole, takes_all_tensors_together,
+           takes_columns_for_rows, sums_along_the_second_dimension_only, sums_along_the_last_dimension_only,
+           scales_each_number_alone, moves_biases_by_their_length, takes_each_bias_for_a_row,
+           leaves_biases_as_they_are_drawn, moves_single_numbers, drops_the_biases, turns_the_ratio_around,
+           makes_rows_as_long_as_1, forgets_to_divide, swaps_direction_and_weights, takes_squared_lengths,
+           sums_absolute_values, takes_the_largest_number_for_the_length, divides_zero_by_zero,
+           moves_rows_whose_weights_are_zero, returns_where_it_leads),
     also_right=(with_a_loop_over_rows, with_normalize, with_a_tiny_number),
     hints=HINTS,
-    reaches="random_plane",
-    probe=probe_filter_normalize,
-    tolerance=1e-4,
-)
+    reaches="random_plane", probe=probe_filter_normalize, tolerance=1e-4,
+)  # fmt: skip

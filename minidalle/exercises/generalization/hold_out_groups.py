@@ -138,6 +138,17 @@ def shuffles_the_sorted_groups(groups: Sequence[str], share: float, seed: int) -
     return _of(groups, names[: _size(groups, share)])
 
 
+def draws_without_the_seed(groups: Sequence[str], share: float, seed: int) -> list[bool]:
+    """The same seed has to draw the same groups, or your split is lost when you look again: `draw_lot(seed, group)`."""
+    return _of(groups, random.sample(sorted(set(groups)), _size(groups, share)))
+
+
+def draws_lots_of_numbers(groups: Sequence[str], share: float, seed: int) -> list[bool]:
+    """Which number a group has depends on the order of the rows. The lot is of its name: `draw_lot(seed, group)`."""
+    numbers = {group: str(number) for number, group in enumerate(dict.fromkeys(groups))}
+    return _of(groups, sorted(numbers, key=lambda group: draw_lot(seed, numbers[group]))[: _size(groups, share)])
+
+
 def sorts_by_pythons_hash(groups: Sequence[str], share: float, seed: int) -> list[bool]:
     """Python's `hash` of a text is another one each time that Python starts, so that your split is lost. `draw_lot`
     gives the same everywhere."""
@@ -236,6 +247,8 @@ EXERCISE = Exercise(
         draws_the_largest_lots,
         shuffles_the_groups_as_they_come,
         shuffles_the_sorted_groups,
+        draws_without_the_seed,
+        draws_lots_of_numbers,
         sorts_by_pythons_hash,
         compares_each_lot_with_the_share,
         keeps_what_should_be_held_out,

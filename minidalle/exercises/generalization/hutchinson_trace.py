@@ -35,7 +35,7 @@ def cases(seed: int) -> list[Case]:
     return [
         case(drawn(1, 1).abs() + 1, 2),
         case(torch.diag(drawn(2).abs() + 1), 2),
-        case(torch.diag(-drawn(5).abs() - 1), 3),
+        case(torch.diag(-drawn(5).abs() - 1), 6),
         case(symmetric(4), 2),
         case(symmetric(6), 30),
         case(hollow - hollow.diag().diag(), 40),

@@ -14,8 +14,8 @@ LossFn = Callable[[], Tensor]
 
 
 def cases(seed: int) -> list[Case]:
-    """A quadratic; a straight line, without curvature; a quartic; several tensors; a network with a tensor that it
-    does not use, in float32 and float64; a quadratic in float32 and a vector in float64."""
+    """A quadratic; a straight line, without curvature; a minimum, without slope; a quartic; several tensors; a network
+    with a tensor that it does not use, in float32 and float64; a quadratic in float32 and a vector in float64."""
     chance = generator(seed, "generalization.hvp")
 
     def drawn(*shape: int) -> Tensor:
@@ -37,10 +37,11 @@ def cases(seed: int) -> list[Case]:
         known = [drawn(rows, inputs).to(dtype), drawn(rows, 1).to(dtype)]
         return case(formula, [weight.to(dtype) for weight in weights], *known, dtype=dtype)
 
-    single = [drawn(3).float()]
+    single, still = [drawn(3).float()], torch.zeros(2, dtype=torch.float64)
     return [
         case("½ w·Aw + b·w", [drawn(2)], symmetric(2), drawn(2)),
         case("b·w", [drawn(2)], drawn(2)),
+        case("½ w·Aw + b·w", [still], symmetric(2), still.clone()),
         case("Σ c w⁴", [drawn(3)], drawn(3)),
         case("Σ (A w)² s³", [drawn(2, 3), drawn(3), drawn()]),
         network(2, 3, 4, torch.float32),
@@ -81,6 +82,18 @@ def leaves_the_graph_out(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -
     """Without `create_graph=True` the gradient is a row of plain numbers, and what is taken of it again is zero."""
     slope = _gradient(loss_fn(), params, graph=False).detach() @ v.to(params[0])
     return _gradient(slope, params).to(v)
+
+
+def takes_flat_for_linear(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
+    """At a minimum the slope is 0, too, and the loss bends all the same. Ask whether it has a graph:
+    `slope.requires_grad`."""
+    slope = _gradient(loss_fn(), params) @ v.to(params[0])
+    return _gradient(slope, params).detach().to(v) if slope else torch.zeros_like(v)
+
+
+def squares_the_slope(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
+    """The gradient of (g·v)² is 2 (g·v) Hv. Take that of g·v itself."""
+    return _gradient((_gradient(loss_fn(), params) @ v.to(params[0])) ** 2, params).detach().to(v)
 
 
 def multiplies_the_gradient_with_itself(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
@@ -159,13 +172,12 @@ def takes_a_difference_of_gradients(loss_fn: LossFn, params: Sequence[Tensor], v
     pieces, step = unflatten(v.to(params[0]), params), 1e-2
     before = _gradient(loss_fn(), params, graph=False)
     with torch.no_grad():
-        origins = [param.clone() for param in params]
         for param, piece in zip(params, pieces, strict=True):
             param.add_(piece, alpha=step)
     after = _gradient(loss_fn(), params, graph=False)
     with torch.no_grad():
-        for param, origin in zip(params, origins, strict=True):
-            param.copy_(origin)
+        for param, piece in zip(params, pieces, strict=True):
+            param.sub_(piece, alpha=step)
     return ((after - before) / step).to(v)
 
 
@@ -180,6 +192,14 @@ def writes_into_grad(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Te
     product = _product(loss_fn(), params, v)
     for param, piece in zip(params, unflatten(product.to(params[0]), params), strict=True):
         param.grad = piece.clone()
+    return product
+
+
+def throws_gradients_away(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
+    """What was in `.grad` is gone, and an optimizer may need it. `torch.autograd.grad` leaves `.grad` alone."""
+    product = _product(loss_fn(), params, v)
+    for param in params:
+        param.grad = None
     return product
 
 
@@ -229,8 +249,8 @@ def in_a_room_of_its_own(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -
 HINTS = (
     "The gradient is a vector of numbers that depend on the weights. Its product with v is one number, how steep the "
     "loss is along v, and that has a gradient again.",
-    "g = ∇L, made with `create_graph=True` so that it can be differentiated; Hv = ∇(g · v). "
-    "`materialize_grads=True` gives zeros for what is not used, and for a linear loss g · v has no graph: Hv is 0.",
+    "g = ∇L, made with `create_graph=True` so that it can be differentiated; Hv = ∇(g · v). `materialize_grads=True` "
+    "gives zeros for what is not used. For a linear loss `slope.requires_grad` is False, and Hv is 0.",
     """\
 def hvp(loss_fn, params, v):
     check_params(params, v)
@@ -239,7 +259,7 @@ def hvp(loss_fn, params, v):
         check_loss(loss)
         slopes = torch.autograd.grad(...)  # a list like params
         slope = ...  # along v, a scalar
-        if ...:  # a linear loss
+        if not ...:  # a linear loss
             return torch.zeros_like(v)
         return ...  # the gradient of the slope, as one vector of v's precision
 """,
@@ -247,33 +267,15 @@ def hvp(loss_fn, params, v):
 
 EXERCISE = Exercise(
     id="generalization.hvp",
-    points=3,
-    minutes=15,
-    stars=2,
-    reference=hvp,
-    cases=cases,
-    wrong=(
-        returns_the_gradient,
-        returns_the_gradient_of_another_place,
-        leaves_the_graph_out,
-        multiplies_the_gradient_with_itself,
-        differentiates_the_squared_gradient,
-        multiplies_by_v_at_the_end,
-        multiplies_by_the_diagonal,
-        treats_each_tensor_alone,
-        squares_v,
-        makes_v_as_long_as_1,
-        averages_the_slope,
-        keeps_only_what_is_along_v,
-        reads_v_in_the_wrong_order,
-        puts_the_last_tensor_first,
-        gives_every_tensor_the_beginning_of_v,
-        turns_each_tensor_around,
-        takes_a_difference_of_gradients,
-        asks_for_the_loss_twice,
-        writes_into_grad,
-        stumbles_over_unused_tensors,
-    ),
+    points=3, minutes=30, stars=2,
+    reference=hvp, cases=cases,
+    wrong=(takes_flat_for_linear, squares_the_slope, throws_gradients_away, returns_the_gradient,
+           returns_the_gradient_of_another_place, leaves_the_graph_out, multiplies_the_gradient_with_itself,
+           differentiates_the_squared_gradient, multiplies_by_v_at_the_end, multiplies_by_the_diagonal,
+           treats_each_tensor_alone, squares_v, makes_v_as_long_as_1, averages_the_slope, keeps_only_what_is_along_v,
+           reads_v_in_the_wrong_order, puts_the_last_tensor_first, gives_every_tensor_the_beginning_of_v,
+           turns_each_tensor_around, takes_a_difference_of_gradients, asks_for_the_loss_twice, writes_into_grad,
+           stumbles_over_unused_tensors),
     also_right=(with_pieces, row_by_row, in_a_room_of_its_own),
     hints=HINTS,
     reaches="MeanLoss.product",
@@ -284,7 +286,5 @@ EXERCISE = Exercise(
         "torch.func.hessian",
         "torch.func.jacrev",
         "torch.func.jacfwd",
-    ),
-    probe=probe_hvp,
-    tolerance=1e-3,
-)
+    ), probe=probe_hvp, tolerance=1e-3,
+)  # fmt: skip

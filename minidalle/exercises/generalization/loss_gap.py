@@ -107,6 +107,11 @@ def gives_each_example_a_group(seen: Tensor, unseen: Tensor, seen_groups: Tensor
     return unseen.mean() - seen.mean(), _error(_errors(seen, unseen))
 
 
+def takes_the_spread_of_each_side(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
+    """That is the error of independent examples. Those of a group go together: add up within groups, then square."""
+    return unseen.mean() - seen.mean(), _errors(seen, unseen).norm()
+
+
 def squares_inside_of_groups(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
     """First the sum within each group, u(g), then its square. If you square first, it does not matter any more who is
     in which group."""
@@ -160,6 +165,14 @@ def forgets_the_factor(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen
     return unseen.mean() - seen.mean(), sums.norm()
 
 
+def leaves_the_factor_outside_of_the_root(
+    seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor
+) -> Answer:
+    """G / (G − 1) belongs to the squares, and so under the root with them."""
+    sums = _sums(_errors(seen, unseen), torch.cat([seen_groups, unseen_groups]))
+    return unseen.mean() - seen.mean(), len(sums) / (len(sums) - 1) * sums.norm()
+
+
 def counts_examples_in_the_factor(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
     """In G / (G − 1), G is the number of groups. You take the number of examples."""
     sums = _sums(_errors(seen, unseen), torch.cat([seen_groups, unseen_groups]))
@@ -192,6 +205,17 @@ def takes_group_means_of_errors(seen: Tensor, unseen: Tensor, seen_groups: Tenso
     """u(g) is a sum over the group's examples, not their mean: a large group moves the gap more."""
     errors, groups = _errors(seen, unseen), torch.cat([seen_groups, unseen_groups])
     return unseen.mean() - seen.mean(), _error(_group_means(errors, groups))
+
+
+def takes_means_within_each_side(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
+    """You average the errors of a group on each side, and divide by the number of groups. Add them up, and divide by
+    how many examples the side has."""
+    u: dict[int, Tensor] = {}
+    for sign, losses, groups in ((1, unseen, unseen_groups), (-1, seen, seen_groups)):
+        for group in groups.unique().tolist():
+            own = (losses[groups == group].mean() - losses.mean()) / len(groups.unique())
+            u[group] = u.get(group, torch.zeros(())) + sign * own
+    return unseen.mean() - seen.mean(), _error(torch.stack([*u.values()]))
 
 
 def takes_one_mean_for_both_sides(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
@@ -257,39 +281,17 @@ def loss_gap(seen, unseen, seen_groups, unseen_groups):
 
 EXERCISE = Exercise(
     id="generalization.loss_gap",
-    points=4,
-    minutes=20,
-    stars=3,
-    reference=loss_gap,
-    cases=cases,
-    wrong=(
-        flips_the_sign,
-        takes_the_gap_for_positive,
-        divides_by_the_seen_loss,
-        averages_group_means,
-        takes_medians,
-        takes_examples_for_independent,
-        gives_each_example_a_group,
-        squares_inside_of_groups,
-        takes_the_sides_for_independent,
-        takes_a_group_on_both_sides_for_two,
-        adds_errors_instead_of_squares,
-        numbers_the_groups_of_each_side_anew,
-        adds_the_seen_errors,
-        forgets_the_factor,
-        counts_examples_in_the_factor,
-        counts_common_groups_twice,
-        forgets_to_divide_by_the_sides,
-        divides_both_sides_by_all,
-        takes_group_means_of_errors,
-        takes_one_mean_for_both_sides,
-        subtracts_no_mean,
-        returns_the_variance,
-        returns_half_an_interval,
-    ),
+    points=4, minutes=30, stars=3,
+    reference=loss_gap, cases=cases,
+    wrong=(takes_the_spread_of_each_side, takes_means_within_each_side, flips_the_sign, takes_the_gap_for_positive,
+           divides_by_the_seen_loss, averages_group_means, takes_medians, takes_examples_for_independent,
+           gives_each_example_a_group, squares_inside_of_groups, takes_the_sides_for_independent,
+           takes_a_group_on_both_sides_for_two, adds_errors_instead_of_squares, numbers_the_groups_of_each_side_anew,
+           adds_the_seen_errors, forgets_the_factor, counts_examples_in_the_factor,
+           leaves_the_factor_outside_of_the_root, counts_common_groups_twice, forgets_to_divide_by_the_sides,
+           divides_both_sides_by_all, takes_group_means_of_errors, takes_one_mean_for_both_sides, subtracts_no_mean,
+           returns_the_variance, returns_half_an_interval),
     also_right=(group_by_group, by_a_table_of_groups),
     hints=HINTS,
-    reaches="generalization_gap",
-    probe=probe_loss_gap,
-    tolerance=1e-4,
-)
+    reaches="generalization_gap", probe=probe_loss_gap, tolerance=1e-4,
+)  # fmt: skip

@@ -211,8 +211,8 @@ def with_new_parameters(model: nn.Module, alpha: float, layers: Layers = None) -
 HINTS = (
     "The model is used afterwards, so work on a copy. Whatever a query is made of becomes α times as large, whatever a "
     "key is made of α times as small.",
-    "(α q) · (k / α) = q · k. A query is W x + b, so both W and b are multiplied; those of the key are divided. A "
-    "linear layer has them as `parameters()`.",
+    "(α q) · (k / α) = q · k. A query is W x + b, so both W and b are multiplied, and those of the key divided. A "
+    "linear layer's `parameters()` are its weight, and its bias where it has one.",
     """\
 def reparameterize(model, alpha, layers=None):
     other = deepcopy(model)

@@ -91,8 +91,8 @@ def adds_the_norms_of_the_tensors(params: Tensors, gradients: Tensors, rho: floa
 
 def forgets_to_divide(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """A steep loss makes your step long. Divide by the norm: how far to go is up to ρ alone."""
-    parts, norm = _parts(params, gradients, adaptive)
-    return _divided(parts, 1.0 if 0 < norm < math.inf else norm, rho)
+    parts, _ = _parts(params, gradients, adaptive)
+    return [rho * part for part in parts]
 
 
 def divides_by_the_squared_norm(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
@@ -199,7 +199,7 @@ def gives_a_tensor_one_size(params: Tensors, gradients: Tensors, rho: float, ada
 def divides_zero_by_zero(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
     """Where the gradient is zero, so is its norm, and 0 / 0 is no number. There ε is zero: ask before you divide."""
     parts, norm = _parts(params, gradients, adaptive)
-    return [rho * part / norm for part in parts] if norm < math.inf else _divided(parts, norm, rho)
+    return [rho * part / norm for part in parts]
 
 
 def lets_an_infinite_gradient_pass(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
@@ -207,6 +207,12 @@ def lets_an_infinite_gradient_pass(params: Tensors, gradients: Tensors, rho: flo
     If the norm is not finite, ε is zero."""
     parts, norm = _parts(params, gradients, adaptive)
     return [rho * part / (norm + 1e-12) for part in parts]
+
+
+def leaves_out_what_is_not_finite(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
+    """A number that is not finite says that the whole gradient is none: then ε is zero everywhere, not only there."""
+    finite = [gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients]
+    return _right(params, finite, rho, adaptive)
 
 
 def as_one_vector(params: Tensors, gradients: Tensors, rho: float, adaptive: bool = False) -> Step:
@@ -262,38 +268,16 @@ def sam_perturbation(params, gradients, rho, adaptive=False):
 
 EXERCISE = Exercise(
     id="generalization.sam_perturbation",
-    points=3,
-    minutes=15,
-    stars=2,
-    reference=sam_perturbation,
-    cases=cases,
-    wrong=(
-        gives_each_tensor_a_length_of_rho,
-        adds_the_norms_of_the_tensors,
-        forgets_to_divide,
-        divides_by_the_squared_norm,
-        divides_by_summed_absolute_values,
-        divides_by_the_largest_number,
-        divides_by_the_norm_of_the_weights,
-        divides_by_the_number_of_tensors,
-        steps_by_the_sign_alone,
-        forgets_rho,
-        squares_rho,
-        goes_downhill,
-        adds_the_weights,
-        is_never_adaptive,
-        is_always_adaptive,
-        multiplies_by_the_weights_size_once,
-        divides_by_the_length_of_the_step,
-        leaves_the_weights_out_of_the_norm,
-        keeps_the_sign_of_the_weights,
-        gives_a_tensor_one_size,
-        divides_zero_by_zero,
-        lets_an_infinite_gradient_pass,
-    ),
+    points=3, minutes=15, stars=2,
+    reference=sam_perturbation, cases=cases,
+    wrong=(leaves_out_what_is_not_finite, gives_each_tensor_a_length_of_rho, adds_the_norms_of_the_tensors,
+           forgets_to_divide, divides_by_the_squared_norm, divides_by_summed_absolute_values,
+           divides_by_the_largest_number, divides_by_the_norm_of_the_weights, divides_by_the_number_of_tensors,
+           steps_by_the_sign_alone, forgets_rho, squares_rho, goes_downhill, adds_the_weights, is_never_adaptive,
+           is_always_adaptive, multiplies_by_the_weights_size_once, divides_by_the_length_of_the_step,
+           leaves_the_weights_out_of_the_norm, keeps_the_sign_of_the_weights, gives_a_tensor_one_size,
+           divides_zero_by_zero, lets_an_infinite_gradient_pass),
     also_right=(as_one_vector, loop_by_loop, with_foreach),
     hints=HINTS,
-    reaches="sam_sharpness",
-    probe=probe_sam_perturbation,
-    tolerance=1e-4,
-)
+    reaches="sam_sharpness", probe=probe_sam_perturbation, tolerance=1e-4,
+)  # fmt: skip

@@ -1,6 +1,7 @@
 """Exercise: captions that say nothing about their pictures."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,7 +20,7 @@ Shuffled = Callable[[list[int]], list[int]]
 
 def cases(seed: int) -> list[Case]:
     """Two rows; three; rows that are held out, one or two of a split, before the others and between; captions of many
-    rows, up to half of all; many rows."""
+    rows, up to half of all, in training or held out; many rows."""
     chance = numpy_generator(seed, "generalization.shuffle_captions")
 
     def case(kinds: Sequence[int], **held_out: list[int]) -> Case:
@@ -39,8 +40,9 @@ def cases(seed: int) -> list[Case]:
         case([4, 0, 0, 1, 2], iid=[0]),
         case([0, 0, 1, 1, 0, 1]),
         case([0, 5, 1, 2, 6, 0, 3, 0, 4], cell=[1, 4]),
+        case([0, 5, 0, 1, 5, 1, 5, 2, 2, 5, 5], iid=[1, 4, 6, 9, 10]),
         case(range(15)),
-        case([*range(16), *range(4)], dev=[0, 7], tone=[3], concept=[12, 18]),
+        case([*range(16), *range(8)], dev=[0, 7], tone=[3], concept=[12, 18]),
     ]
 
 
@@ -50,11 +52,24 @@ def _train(splits: Sequence[str]) -> list[int]:
 
 def _turned(captions: Sequence[str], chance: random.Random, rows: list[int]) -> list[int]:
     """What is right: rows, each with another's words, if that can be."""
+    return _moved(rows, _blocks(captions, chance, rows), _most(captions, rows))
+
+
+def _blocks(captions: Sequence[str], chance: random.Random, rows: list[int]) -> list[int]:
+    """Rows in a random order, those of equal captions together."""
     mixed = chance.sample(rows, len(rows))
     kinds = {caption: number for number, caption in enumerate(dict.fromkeys(captions[row] for row in mixed))}
-    mixed.sort(key=lambda row: kinds[captions[row]])
-    most = max(([captions[row] for row in rows].count(kind) for kind in kinds), default=0)
-    to = dict(zip(mixed, mixed[most:] + mixed[:most], strict=True))
+    return sorted(mixed, key=lambda row: kinds[captions[row]])
+
+
+def _most(captions: Sequence[str], rows: Sequence[int]) -> int:
+    """How many rows the most frequent caption has."""
+    return max(Counter(captions[row] for row in rows).values(), default=0)
+
+
+def _moved(rows: list[int], line: list[int], by: int) -> list[int]:
+    """What each row gets, if everybody takes from some places further on in line."""
+    to = dict(zip(line, line[by:] + line[:by], strict=True))
     return [to[row] for row in rows]
 
 
@@ -88,11 +103,34 @@ def swaps_equal_captions(captions: Sequence[str], splits: Sequence[str], seed: i
     Compare captions, not rows."""
 
     def mixed(rows: list[int]) -> list[int]:
-        order = random.Random(seed).sample(rows, len(rows))
-        to = dict(zip(order, order[1:] + order[:1], strict=True))
-        return [to[row] for row in rows]
+        return _moved(rows, random.Random(seed).sample(rows, len(rows)), 1)
 
     return _filled(captions, _train(splits), mixed)
+
+
+def sorts_by_the_alphabet(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
+    """The alphabet undoes your random order, so that every seed gives nearly the same. Bring equal captions together in
+    the order in which they are met."""
+
+    def sorted_ones(rows: list[int]) -> list[int]:
+        mixed = sorted(random.Random(seed).sample(rows, len(rows)), key=lambda row: captions[row])
+        return _moved(rows, mixed, _most(captions, rows))
+
+    return _filled(captions, _train(splits), sorted_ones)
+
+
+def counts_held_out_captions_too(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
+    """How far to move on is up to the most frequent caption in *training*: count the captions of training rows."""
+    rows = _train(splits)
+    most = _most(captions, range(len(captions)))
+    return _filled(captions, rows, lambda rows: _moved(rows, _blocks(captions, random.Random(seed), rows), most))
+
+
+def moves_on_by_one_place_too_few(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
+    """The most frequent caption has rows that still get their own words: move on by as many places as it has rows."""
+    rows = _train(splits)
+    most = _most(captions, rows) - 1
+    return _filled(captions, rows, lambda rows: _moved(rows, _blocks(captions, random.Random(seed), rows), most))
 
 
 def shuffles_what_is_held_out(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
@@ -222,7 +260,7 @@ def turns_sorted_captions(captions: Sequence[str], splits: Sequence[str], seed: 
 HINTS = (
     "Put the training rows into a random order, then bring those of equal captions together. If everybody now takes "
     "the caption from some places further on, and those are enough places, nobody meets the own words again.",
-    "Enough is the number of rows of the most frequent caption: with shuffled[most:] + shuffled[:most], each row "
+    "Enough is the number of rows of the most frequent training caption: with line[most:] + line[:most], each row "
     "leaves the block of its own caption, and the last rows go on at the start. Blocks stand in the order in which "
     "their captions are met: by the alphabet, every seed would give the same.",
     """\
@@ -231,10 +269,12 @@ def shuffle_captions(captions, splits, seed=0):
     places = torch.randperm(len(train), generator=generator(seed, "shuffled captions")).tolist()
     shuffled = [train[place] for place in places]
     most = max(Counter(captions[row] for row in train).values())
-    first = {}  # caption → how many others were met before it
-    shuffled.sort(key=lambda row: first.setdefault(..., len(first)))
+    blocks = {}  # caption → its rows; a dict keeps the order in which captions are met
+    for row in shuffled:
+        blocks.setdefault(..., []).append(row)
+    line = [row for block in blocks.values() for row in block]
     order = list(range(len(captions)))
-    for row, other in zip(shuffled, ...):
+    for row, other in zip(line, ...):
         order[row] = other
     return order
 """,
@@ -242,31 +282,15 @@ def shuffle_captions(captions, splits, seed=0):
 
 EXERCISE = Exercise(
     id="generalization.shuffle_captions",
-    points=4,
-    minutes=20,
-    stars=2,
-    reference=shuffle_captions,
-    cases=cases,
-    wrong=(
-        shuffles_anew_at_each_call,
-        ignores_the_seed,
-        lets_rows_keep_their_captions,
-        swaps_equal_captions,
-        shuffles_what_is_held_out,
-        shuffles_each_split,
-        holds_out_dev_only,
-        gives_training_captions_of_held_out_rows,
-        draws_any_other_caption,
-        renames_each_caption,
-        moves_all_on_by_one,
-        turns_the_list_at_random,
-        reverses_the_list,
-        gives_places_among_training_rows,
-        lists_training_rows_only,
-        returns_the_captions,
-    ),
+    points=4, minutes=30, stars=2,
+    reference=shuffle_captions, cases=cases,
+    wrong=(shuffles_anew_at_each_call, ignores_the_seed, lets_rows_keep_their_captions, swaps_equal_captions,
+           sorts_by_the_alphabet, counts_held_out_captions_too, moves_on_by_one_place_too_few,
+           shuffles_what_is_held_out, shuffles_each_split, holds_out_dev_only,
+           gives_training_captions_of_held_out_rows, draws_any_other_caption, renames_each_caption,
+           moves_all_on_by_one, turns_the_list_at_random, reverses_the_list, gives_places_among_training_rows,
+           lists_training_rows_only, returns_the_captions),
     also_right=(repairs_a_permutation, turns_sorted_captions),
     hints=HINTS,
-    reaches="with_shuffled_captions",
-    probe=probe_shuffle_captions,
-)
+    reaches="with_shuffled_captions", probe=probe_shuffle_captions,
+)  # fmt: skip

@@ -117,7 +117,7 @@ def divides_by_the_probes_again(
 def forgets_to_normalize_the_bells(
     product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
-    """A bell of height 1 has the area width · √2π: divide by that."""
+    """A bell of height 1 has the area width · √(2π): divide by that."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, torch.exp(-(off**2) / 2) @ weights
 
@@ -125,7 +125,7 @@ def forgets_to_normalize_the_bells(
 def forgets_the_width_in_the_area(
     product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
 ) -> Answer:
-    """A wide bell has a larger area: divide by width · √2π, not by √2π."""
+    """A wide bell has a larger area: divide by width · √(2π), not by √(2π)."""
     _, weights, _, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, _bells(off, 1.0) @ weights
 
@@ -136,6 +136,24 @@ def forgets_the_root_in_the_area(
     """The area of a bell is width · √(2π): you divided by width · 2π."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, torch.exp(-(off**2) / 2) @ weights / (width * 2 * math.pi)
+
+
+def takes_the_root_of_2_alone(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
+) -> Answer:
+    """The root is of 2π as a whole: the area of a bell is width · √(2π), not width · √2 · π."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, torch.exp(-(off**2) / 2) @ weights / (width * math.sqrt(2) * math.pi)
+
+
+def draws_from_the_first_value_to_the_last(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
+) -> Answer:
+    """That cuts the outer bells in half. `density_grid(values, width)` begins before the first and ends after the
+    last."""
+    values, weights, width, grid, _ = _parts(product, dim, steps, probes, seed, width)
+    grid = torch.linspace(values.min().item(), values.max().item(), len(grid), dtype=torch.float64)
+    return grid, _bells((grid[:, None] - values) / width, width) @ weights
 
 
 def takes_the_width_for_the_variance(
@@ -245,8 +263,8 @@ def with_a_basis_of_its_own(
 HINTS = (
     "Points with weights stand for the spectrum. Each point becomes a bell of area 1, times its weight; the density is "
     "the sum of all bells, on the grid.",
-    "A bell at v is exp(−½ ((x − v) / width)²) / (width · √2π). `grid[:, None] - values` has all differences, [points, "
-    "values]; a matrix product with the weights adds up.",
+    "A bell at v is exp(−½ ((x − v) / width)²) / (width · √(2π)). `grid[:, None] - values` has all differences, "
+    "[points, values]; a matrix product with the weights adds up.",
     """\
 def slq_density(product, dim, steps, probes, seed=0, width=None):
     values, weights = slq_nodes(product, dim, steps, probes, seed)
@@ -259,35 +277,15 @@ def slq_density(product, dim, steps, probes, seed=0, width=None):
 
 EXERCISE = Exercise(
     id="generalization.slq_density",
-    points=2,
-    minutes=15,
-    stars=2,
-    reference=slq_density,
-    cases=cases,
-    wrong=(
-        gives_all_values_the_same_weight,
-        forgets_the_weights,
-        adds_the_probes_up,
-        forgets_to_square_the_first_components,
-        takes_one_probe,
-        starts_in_any_direction,
-        squares_the_weights,
-        divides_by_the_probes_again,
-        forgets_to_normalize_the_bells,
-        forgets_the_width_in_the_area,
-        forgets_the_root_in_the_area,
-        takes_the_width_for_the_variance,
-        forgets_the_half_in_the_exponent,
-        draws_tents,
-        always_takes_the_default_width,
-        makes_the_highest_point_1,
-        adds_up_to_1_on_the_grid,
-        leaves_the_signs_out,
-        counts_eigenvalues,
-    ),
+    points=2, minutes=15, stars=2,
+    reference=slq_density, cases=cases,
+    wrong=(takes_the_root_of_2_alone, draws_from_the_first_value_to_the_last, gives_all_values_the_same_weight,
+           forgets_the_weights, adds_the_probes_up, forgets_to_square_the_first_components, takes_one_probe,
+           starts_in_any_direction, squares_the_weights, divides_by_the_probes_again, forgets_to_normalize_the_bells,
+           forgets_the_width_in_the_area, forgets_the_root_in_the_area, takes_the_width_for_the_variance,
+           forgets_the_half_in_the_exponent, draws_tents, always_takes_the_default_width, makes_the_highest_point_1,
+           adds_up_to_1_on_the_grid, leaves_the_signs_out, counts_eigenvalues),
     also_right=(value_by_value, by_torchs_normal, with_a_basis_of_its_own),
     hints=HINTS,
-    reaches="measure",
-    probe=probe_slq_density,
-    tolerance=1e-6,
-)
+    reaches="measure", probe=probe_slq_density, tolerance=1e-6,
+)  # fmt: skip

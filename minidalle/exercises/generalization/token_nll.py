@@ -1,5 +1,7 @@
 """Exercise: how surprised a model is, and how sure that figure is."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -64,20 +66,38 @@ def _right(nats: Tensor, mask: Tensor) -> Answer:
 def averages_the_image_means(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """Every token weighs the same: divide the sum of all by their number. In a mean of image means, the tokens of a
     short image weigh more."""
-    _, se, per_image = _right(_nats(logits, targets), mask)
-    return per_image.mean(), se, per_image
+    sums, counts = (_nats(logits, targets) * mask).sum(1), mask.sum(1)
+    mean = (sums / counts).mean()
+    se = ((sums - mean * counts).square().sum() * len(sums) / (len(sums) - 1)).sqrt() / counts.sum()
+    return mean, se, sums / counts
 
 
-def averages_the_positions_first(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """Positions do not all have as many tokens that count: add up all of them, and divide once by their number."""
-    nats = _nats(logits, targets)
-    _, se, per_image = _right(nats, mask)
-    return ((nats * mask).sum(0) / mask.sum(0).clamp(min=1)).mean(), se, per_image
+def takes_each_image_for_one_number(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """Mean and error of B image means are those of images. Per token, an image weighs as many tokens as it has."""
+    _, _, per_image = _right(_nats(logits, targets), mask)
+    return per_image.mean(), per_image.std() / len(per_image) ** 0.5, per_image
+
+
+def leaves_the_factor_outside_of_the_root(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """B / (B − 1) belongs to the squares, and so under the root with them."""
+    mean, se, per_image = _right(_nats(logits, targets), mask)
+    return mean, se * (len(logits) / (len(logits) - 1)) ** 0.5, per_image
 
 
 def counts_padding_too(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """Where `mask` is False nothing counts: keep those tokens out of the sums, and out of the numbers of tokens."""
     return _right(_nats(logits, targets), torch.ones_like(mask))
+
+
+def divides_each_image_by_all_positions(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """The mean is right, but `per_image` is divided by N: divide by how many of the image's tokens count."""
+    nats = _nats(logits, targets)
+    return *_right(nats, mask)[:2], (nats * mask).mean(1)
+
+
+def counts_in_bits(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """Nats are natural logarithms: `log`, not `log2`."""
+    return _right(_nats(logits, targets) / math.log(2), mask)
 
 
 def counts_padding_in_the_mean_of_each_image(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -104,6 +124,13 @@ def takes_tokens_for_independent(logits: Tensor, targets: Tensor, mask: Tensor) 
     nats = _nats(logits, targets)
     mean, _, per_image = _right(nats, mask)
     return mean, nats[mask].std(correction=0) / mask.sum().sqrt(), per_image
+
+
+def takes_every_token_for_a_fact(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """The tokens of an image are hard or easy together, so that it is one fact, not N: compare sums of images."""
+    nats = _nats(logits, targets)
+    mean, _, per_image = _right(nats, mask)
+    return mean, nats[mask].std() / mask.sum().sqrt(), per_image
 
 
 def takes_the_error_of_the_image_means(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -203,11 +230,6 @@ def stays_in_half_precision(logits: Tensor, targets: Tensor, mask: Tensor) -> An
     return _right(nats.where(mask, 0.0), mask)
 
 
-def raises_the_precision_too_late(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """The logarithms were rounded to two or three digits before you raised them: `logits.float()` comes first."""
-    return _right(-logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0].float(), mask)
-
-
 def by_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """Right: torch's cross-entropy of every token, and what does not count multiplied by 0."""
     nats = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(targets) * mask
@@ -259,40 +281,18 @@ def token_nll(logits, targets, mask):
 
 EXERCISE = Exercise(
     id="generalization.token_nll",
-    points=4,
-    minutes=20,
-    stars=2,
-    reference=token_nll,
-    cases=cases,
-    wrong=(
-        averages_the_image_means,
-        averages_the_positions_first,
-        counts_padding_too,
-        counts_padding_in_the_mean_of_each_image,
-        divides_by_all_positions,
-        counts_only_the_padding,
-        takes_tokens_for_independent,
-        takes_the_error_of_the_image_means,
-        compares_sums_with_their_mean,
-        divides_by_all_images_in_the_error,
-        returns_the_variance,
-        returns_the_spread,
-        returns_half_an_interval,
-        adds_errors_up_before_it_squares,
-        leaves_each_image_a_sum,
-        adds_the_tokens_up,
-        returns_nats_of_an_image,
-        forgets_the_minus,
-        takes_probabilities_for_their_logarithms,
-        takes_logits_for_log_probabilities,
-        takes_the_softmax_twice,
-        takes_the_logarithm_after_the_softmax,
-        stays_in_half_precision,
-        raises_the_precision_too_late,
-    ),
+    points=4, minutes=20, stars=2,
+    reference=token_nll, cases=cases,
+    wrong=(takes_every_token_for_a_fact, averages_the_image_means, takes_each_image_for_one_number,
+           leaves_the_factor_outside_of_the_root, divides_each_image_by_all_positions, counts_in_bits,
+           counts_padding_too, counts_padding_in_the_mean_of_each_image, divides_by_all_positions,
+           counts_only_the_padding, takes_tokens_for_independent, takes_the_error_of_the_image_means,
+           compares_sums_with_their_mean, divides_by_all_images_in_the_error, returns_the_variance, returns_the_spread,
+           returns_half_an_interval, adds_errors_up_before_it_squares, leaves_each_image_a_sum, adds_the_tokens_up,
+           returns_nats_of_an_image, forgets_the_minus, takes_probabilities_for_their_logarithms,
+           takes_logits_for_log_probabilities, takes_the_softmax_twice, takes_the_logarithm_after_the_softmax,
+           stays_in_half_precision),
     also_right=(by_cross_entropy, image_by_image, weighs_the_image_means),
     hints=HINTS,
-    reaches="generalization_gap",
-    probe=probe_token_nll,
-    tolerance=1e-3,
-)
+    reaches="generalization_gap", probe=probe_token_nll, tolerance=1e-3,
+)  # fmt: skip

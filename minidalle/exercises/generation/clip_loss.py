@@ -46,7 +46,7 @@ def _logits(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float) 
 
 
 def _own(logits: Tensor) -> Tensor:
-    return torch.arange(len(logits))
+    return torch.arange(len(logits), device=logits.device)
 
 
 def _symmetric(logits: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def asks_each_pair_on_its_own(image_vectors: Tensor, text_vectors: Tensor, scale
     """Yes or no for each pair is another loss. Here each picture chooses one of the captions: a softmax, not a
     sigmoid."""
     logits = _logits(image_vectors, text_vectors, scale)
-    return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits)))
+    return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits), device=logits.device))
 
 
 def takes_the_softmax_twice(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float) -> Tensor:
@@ -136,14 +136,14 @@ def forgets_the_minus(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor
 def calls_the_first_one_right(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float) -> Tensor:
     """Picture i belongs to caption i: the right places are 0, 1, 2 and so on, not 0 for all."""
     logits = _logits(image_vectors, text_vectors, scale)
-    first = torch.zeros(len(logits), dtype=torch.long)
+    first = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
     return (F.cross_entropy(logits, first) + F.cross_entropy(logits.T, first)) / 2
 
 
 def leaves_the_right_one_out_below(image_vectors: Tensor, text_vectors: Tensor, scale: Tensor | float) -> Tensor:
     """Below the fraction line of a softmax all of them stand, the right one as well."""
     logits = _logits(image_vectors, text_vectors, scale)
-    others = logits.masked_fill(torch.eye(len(logits), dtype=torch.bool), -torch.inf)
+    others = logits.masked_fill(torch.eye(len(logits), dtype=torch.bool, device=logits.device), -torch.inf)
     return ((others.logsumexp(0) + others.logsumexp(1)) / 2 - logits.diagonal()).mean()
 
 

@@ -61,14 +61,14 @@ def cases(seed: int) -> list[Case]:
 
 def _is_clear(model: TableModel, noise: Tensor, config: SamplingConfig) -> Tensor:
     """For which pictures rounding decides nothing: a little more or less noise draws the same tokens, bool [B]."""
-    tilt = 1e-3 * torch.arange(noise.shape[-1])
+    tilt = 1e-3 * torch.arange(noise.shape[-1], device=noise.device)
     less, more = (generate_tokens(model, noise + step, config) for step in (-tilt, tilt))
     return (less == more).all(dim=1)
 
 
 def _empty(noise: Tensor) -> Tensor:
     """A place for every token."""
-    return torch.zeros(noise.shape[:2], dtype=torch.long)
+    return torch.zeros(noise.shape[:2], dtype=torch.long, device=noise.device)
 
 
 def _written(
@@ -172,7 +172,7 @@ def leaves_the_first_token_out(next_logits: NextLogits, noise: Tensor, config: S
 
 def begins_with_a_token_of_its_own(next_logits: NextLogits, noise: Tensor, config: SamplingConfig) -> Tensor:
     """A start token is the model's business: begin with no tokens, [B, 0], and return the N that were drawn."""
-    tokens = torch.zeros(len(noise), 1, dtype=torch.long)
+    tokens = torch.zeros(len(noise), 1, dtype=torch.long, device=noise.device)
     for position in range(noise.shape[1]):
         drawn = decode_step(next_logits(tokens), noise[:, position], config)
         tokens = torch.cat([tokens, drawn.unsqueeze(1)], dim=1)
@@ -201,7 +201,7 @@ def with_a_list(next_logits: NextLogits, noise: Tensor, config: SamplingConfig) 
     """Right: columns in a list, stacked at the end."""
     columns: list[Tensor] = []
     for chance in noise.unbind(dim=1):
-        so_far = torch.stack(columns, dim=1) if columns else torch.zeros(len(noise), 0, dtype=torch.long)
+        so_far = torch.stack(columns, dim=1) if columns else noise.new_zeros(len(noise), 0, dtype=torch.long)
         columns.append(decode_step(next_logits(so_far), chance, config))
     return torch.stack(columns, dim=1)
 

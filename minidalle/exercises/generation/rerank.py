@@ -95,7 +95,8 @@ def compares_a_candidate_with_those_of_other_captions(similarity: Tensor, keep: 
 
 def counts_through_all_captions(similarity: Tensor, keep: int) -> Tensor:
     """A place is counted within its row, from 0 to C − 1, and not through the whole table."""
-    return _best_first(similarity)[:, :keep] + similarity.shape[1] * torch.arange(len(similarity)).unsqueeze(1)
+    rows = torch.arange(len(similarity), device=similarity.device).unsqueeze(1)
+    return _best_first(similarity)[:, :keep] + similarity.shape[1] * rows
 
 
 def counts_from_1(similarity: Tensor, keep: int) -> Tensor:
@@ -110,7 +111,7 @@ def takes_opposites_for_fitting(similarity: Tensor, keep: int) -> Tensor:
 
 def keeps_the_first_ones(similarity: Tensor, keep: int) -> Tensor:
     """Those are the first that were drawn, not the best."""
-    return torch.arange(keep).expand(len(similarity), keep).clone()
+    return torch.arange(keep, device=similarity.device).expand(len(similarity), keep).clone()
 
 
 def repeats_the_best(similarity: Tensor, keep: int) -> Tensor:
@@ -130,8 +131,8 @@ def sorts_what_is_negated(similarity: Tensor, keep: int) -> Tensor:
 
 def by_the_sorting_of_python(similarity: Tensor, keep: int) -> Tensor:
     """Right: row by row; Python's sorting leaves equals in their order."""
-    rows = similarity.tolist()
-    return torch.tensor([sorted(range(len(row)), key=lambda place: -row[place])[:keep] for row in rows])
+    best = [sorted(range(len(row)), key=lambda place: -row[place])[:keep] for row in similarity.tolist()]
+    return torch.tensor(best, device=similarity.device)
 
 
 def one_after_the_other(similarity: Tensor, keep: int) -> Tensor:

@@ -112,7 +112,7 @@ def compares_with_the_kth_as_they_stand(logits: Tensor, k: int) -> Tensor:
 
 def keeps_the_first_k(logits: Tensor, k: int) -> Tensor:
     """The first k are not the largest k. Which logits are large?"""
-    return logits.masked_fill(torch.arange(logits.shape[-1]) >= k, -torch.inf)
+    return logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) >= k, -torch.inf)
 
 
 def takes_the_k_largest_of_the_batch(logits: Tensor, k: int) -> Tensor:

@@ -74,7 +74,7 @@ def _unlikely(logits: Tensor, p: float) -> Tensor:
 def drops_the_token_that_crosses_p(logits: Tensor, p: float) -> Tensor:
     """Those that stay must reach p, and with the last one gone they do not: ask what was reached before each."""
     _, sums, order = _sums(logits)
-    ruled_out = (sums > p) & (torch.arange(logits.shape[-1]) > 0)
+    ruled_out = (sums > p) & (torch.arange(logits.shape[-1], device=logits.device) > 0)
     return _without(logits, order, ruled_out) if p < 1 else logits
 
 

@@ -31,7 +31,7 @@ def probe_reparameterize(
 
 def probe_copy_test(function: Function, generated: Tensor, train: Tensor, heldout: Tensor) -> Plain:
     """The share, and the nearest training pictures."""
-    share, nearest = function(*(pictures.clone().numpy() for pictures in (generated, train, heldout)))
+    share, nearest = function(*(pictures.clone().cpu().numpy() for pictures in (generated, train, heldout)))
     return {"share": float(share), "nearest": torch.as_tensor(nearest).double()}
 
 
@@ -46,7 +46,7 @@ def _model(branches: dict[str, Branch]) -> nn.ModuleDict:
 
 
 def _linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device=weight.device)
     layer.load_state_dict({"weight": weight.clone()} | ({} if bias is None else {"bias": bias.clone()}))
     return layer
 
@@ -58,7 +58,7 @@ def _outputs(model: nn.Module) -> Tensor:
     for branch in model.children():
         if isinstance(branch, nn.ModuleDict) and "query" in branch:
             asking: Any = branch["query"]
-            tokens = torch.linspace(-1, 1, 3 * asking.in_features).view(1, 3, -1)
+            tokens = torch.linspace(-1, 1, 3 * asking.in_features).view(1, 3, -1).to(asking.weight.device)
             query, key, value = (branch[part](tokens) for part in ("query", "key", "value"))
             found.append(branch["output"](F.scaled_dot_product_attention(query, key, value)).flatten())
     return torch.cat(found)

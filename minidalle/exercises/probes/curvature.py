@@ -14,6 +14,7 @@ from torch import Tensor
 from minidalle.exercises.exercise import Function, Plain
 from minidalle.exercises.probes.learning import data, learned
 
+SIZES = "of many sizes"
 EXACT = 1e-5  # relative tolerance of an eigenvalue from which on its digits are looked at
 
 Formula = Callable[[list[Tensor], list[Tensor]], Tensor]
@@ -41,16 +42,22 @@ class Loss:
     """A loss of some weights, which are tensors that require gradients; it is called without arguments.
 
     calls: how often that was.
+    moved: whether the weights were others at a later call.
     """
 
     formula: str
     weights: list[Tensor] = field(compare=False)
     known: list[Tensor] = field(compare=False)
     calls: int = field(default=0, compare=False)
+    moved: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.first = [tensor.detach().clone() for tensor in self.weights]
 
     def __call__(self) -> Tensor:
         """The loss, a scalar."""
         self.calls += 1
+        self.moved |= not all(map(torch.equal, self.first, self.weights))
         return FORMULAS[self.formula](self.weights, self.known)
 
     def __repr__(self) -> str:
@@ -58,12 +65,22 @@ class Loss:
 
 
 def probe_hvp(function: Function, formula: str, params: list[Any], known: list[Any], v: Tensor) -> Plain:
-    """The product, how often the loss was asked for, and what the weights' `.grad` is afterwards."""
+    """The product, how often the loss was asked for, and what becomes of the ones in the weights' `.grad`.
+
+    Whoever moves the weights takes differences: how near these are says how far was gone.
+    """
     weights = [learned(tensor) for tensor in params]
+    for tensor in weights:
+        tensor.grad = torch.ones_like(tensor)
     loss = Loss(formula, weights, [tensor.clone() for tensor in known])
     product = function(loss, [*weights], v.clone())
-    kept = all(tensor.grad is None for tensor in weights)
-    return {"product": data(product), "calls of the loss": loss.calls, ".grad": "None" if kept else "written into"}
+    if loss.moved:
+        return {"product": "any", "calls of the loss": "at other weights, too", ".grad": "any"}
+    slopes = [tensor.grad for tensor in weights]
+    lost = any(slope is None for slope in slopes)
+    kept = all(slope is not None and torch.equal(slope, torch.ones_like(slope)) for slope in slopes)
+    state = "thrown away" if lost else "as it was" if kept else "written into"
+    return {"product": data(product), "calls of the loss": loss.calls, ".grad": state}
 
 
 @dataclass
@@ -83,8 +100,8 @@ class Matrix:
         """The matrix times a vector [P], in its precision."""
         if v.shape != (len(self.rows),):
             raise ValueError(f"the product is of a vector [{len(self.rows)}], not of {list(v.shape)}")
-        self.seen.append(v.detach().double().clone())
-        return self.table.to(v.dtype) @ v.detach()
+        self.seen.append(v.detach().cpu().double().clone())
+        return self.table.to(v) @ v.detach()
 
     def __repr__(self) -> str:
         return f"v → H v, with H = {_written(self.table)}"
@@ -96,7 +113,7 @@ def probe_top_eigenvalue(
     """The value, where it has to be exact, and what is true of the error bound however it was found."""
     product = Matrix(matrix.tolist())
     value, error = function(product, len(matrix), which, seed, tolerance, most)
-    truth = torch.linalg.eigvalsh(matrix.double())
+    truth = torch.linalg.eigvalsh(product.table)
     off = (truth - value).abs().min().item()
     rounding = 1e-10 * truth.abs().max().item()
     fair = most >= 10 * len(matrix)  # enough products for any method to get there
@@ -109,19 +126,25 @@ def probe_top_eigenvalue(
 
 
 def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, seed: int) -> Plain:
-    """What is true of the vectors whatever they are, and how mean and error differ from what these vectors give."""
-    first, again, other = (Matrix(matrix.tolist()) for _ in range(3))
+    """What is true of the vectors whatever they are, and how mean and error differ from what these vectors give.
+
+    Where all samples are equal, whoever stops early stops at once; elsewhere chance says when.
+    """
+    first, again, other, equal = (Matrix(table.tolist()) for table in (matrix, matrix, matrix, torch.eye(len(matrix))))
+    function(equal, len(matrix), samples, seed)
+    if len(equal.seen) < samples - 1:
+        return {"products": "fewer where the samples are equal"}
     mean, error = function(first, len(matrix), samples, seed)
     function(again, len(matrix), samples, seed)
     function(other, len(matrix), samples, seed + 1)
-    values = torch.stack([z @ matrix.double() @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
+    values = torch.stack([z @ first.table @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
     spread = values.std().item() if len(values) > 1 else 0.0
     diagonal = torch.equal(matrix, matrix.diag().diag())
     return {
         "products": len(first.seen),
         "entries": _entries(first.seen),
         "vectors": _variety(first.seen, again.seen, other.seen),
-        "mean": mean if diagonal else "any",
+        "mean": mean if diagonal and _entries(first.seen) != SIZES else "any",
         "mean, less that of these vectors": mean - values.mean().item(),
         "error, less that of these vectors": error - spread / len(values) ** 0.5,
     }
@@ -134,7 +157,9 @@ def _entries(vectors: Sequence[Tensor]) -> str:
     if found <= {-1.0, 1.0} and len(entries) >= 50:
         fair = entries.mean().abs().item() <= 7 / len(entries) ** 0.5
         return "+1 and −1, equally often" if fair else f"mostly {entries.sign().mean().round():+.0f}"
-    return "+1 or −1" if found <= {-1.0, 1.0} else "others than +1 and −1"
+    if found <= {-1.0, 1.0}:
+        return "+1 or −1"
+    return SIZES if len({round(abs(entry), 9) for entry in found if entry}) > 1 else "others than +1 and −1"
 
 
 def _variety(first: list[Tensor], again: list[Tensor], other: list[Tensor]) -> str:

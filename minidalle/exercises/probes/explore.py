@@ -15,7 +15,7 @@ def probe_word_counts(function: Function, captions: list[str]) -> Plain:
 
 def probe_find_duplicates(function: Function, pictures: Tensor) -> Plain:
     """The rows; `pictures` is a uint8 tensor [R, S, S, 3], and the function gets it as an array."""
-    return list(function(pictures.clone().numpy()))
+    return list(function(pictures.clone().cpu().numpy()))
 
 
 def probe_tfidf(function: Function, counts: Tensor, captions_with: Tensor, captions: int) -> Plain:

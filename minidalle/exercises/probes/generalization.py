@@ -11,6 +11,7 @@ from torch import Tensor
 from minidalle.exercises.exercise import Function, Plain
 
 SEEDS = 16  # so many orders are asked for, each twice
+LOTS = 3  # seeds with which the lots are looked at
 MANY = 12  # of fewer rows, neighbors can stay side by side by chance
 
 
@@ -21,8 +22,44 @@ def probe_token_nll(function: Function, logits: Tensor, targets: Tensor, mask: T
 
 
 def probe_hold_out_groups(function: Function, groups: list[str], share: float, seed: int) -> Plain:
-    """For each row whether it is held out."""
-    return function([*groups], share, seed)
+    """For each row whether it is held out; if lots are not drawn as they should be, what is wrong with them in words,
+    and how much is held out: which groups it hits is chance then."""
+    held_out = function([*groups], share, seed)
+    faults = _faults_of_lots(function)
+    if not faults:
+        return {"held out": held_out, "lots": []}
+    if "a group is on both sides" in faults:
+        return {"held out": f"{sum(map(bool, held_out))} rows", "lots": [*faults]}
+    drawn = {group for group, held in zip(groups, held_out, strict=True) if held}
+    return {"held out": f"{len(drawn)} groups", "lots": [*faults]}
+
+
+def _faults_of_lots(function: Function) -> list[str]:
+    """Twelve groups of three rows, with some seeds; the rows in another order; one group more."""
+    groups = [f"group {number % 12}" for number in range(36)]
+    faults, first, anew = set[str](), _drawn(function, groups, 0), False
+    for seed in range(LOTS):
+        found, again, back, more = (
+            _drawn(function, rows, seed) for rows in (groups, groups, groups[::-1], [*groups, "one more"])
+        )
+        if found != again:
+            return ["the same seed draws others"]
+        anew |= found != first
+        inside, touched, moved, others = {*found[0]}, *({*of} for _, of in (found, back, more))
+        faults |= {"a group is on both sides"} if inside != touched else set()
+        faults |= {"another order of the rows draws others"} if touched != moved else set()
+        nested = touched <= others or others - {"one more"} <= touched
+        faults |= set() if nested else {"with one group more, quite others are drawn"}
+    return sorted(faults if anew else {*faults, "every seed draws the same"}) if faults else []
+
+
+def _drawn(function: Function, groups: list[str], seed: int) -> tuple[list[str], list[str]]:
+    """Of which groups all rows are held out, and of which at least one."""
+    held_out = dict.fromkeys(groups, 0)
+    for group, held in zip(groups, function([*groups], 0.4, seed), strict=True):
+        held_out[group] += bool(held)
+    whole = [group for group, count in held_out.items() if count == groups.count(group)]
+    return sorted(whole), sorted(group for group, count in held_out.items() if count)
 
 
 def probe_loss_gap(

@@ -63,9 +63,9 @@ class TableModel:
     def __call__(self, tokens: Tensor) -> Tensor:
         """Tokens so far, long [B, t] → logits [B, V]."""
         self.shown.append(str(list(tokens.shape)))
-        logits = torch.tensor(self.start).expand(len(tokens), -1)
+        logits = torch.tensor(self.start, device=tokens.device).expand(len(tokens), -1)
         for column in tokens.T:
-            logits = logits / 2 + torch.tensor(self.after)[column]
+            logits = logits / 2 + torch.tensor(self.after, device=tokens.device)[column]
         return logits.clone()
 
     def __repr__(self) -> str:

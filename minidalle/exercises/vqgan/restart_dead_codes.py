@@ -50,7 +50,7 @@ def _case(counts: Tensor, many: int, chance: torch.Generator) -> Case:
 def _restarted(codebook: Tensor, dead: Tensor, chosen: Tensor) -> Restarted:
     """The codes whose indices are `dead` become the rows of `chosen`, as far as there are enough of both."""
     pairs = min(len(dead), len(chosen))
-    moved, mask = codebook.clone(), torch.zeros(len(codebook), dtype=torch.bool)
+    moved, mask = codebook.clone(), codebook.new_zeros(len(codebook), dtype=torch.bool)
     moved[dead[:pairs]] = chosen[:pairs]
     mask[dead[:pairs]] = True
     return moved, mask

@@ -1,0 +1,41 @@
+"""`minidalle bench`: how fast this machine does it, beside others in the same run. Imports nothing before it runs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench = typer.Typer(
+    help="Measure speed on this machine: ours and other people's, in one run.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+ShapeName = StrEnum("ShapeName", ["mini", "mega", "shipped"])
+
+
+@bench.callback()
+def measure() -> None:
+    """Measure speed on this machine: ours and other people's, in one run."""
+
+
+@bench.command(epilog="Example: minidalle bench decode --shape mini --pictures 1 --peers")
+def decode(
+    shape: Annotated[
+        ShapeName, typer.Option(help="Sizes of the published models, or of the shipped one.")
+    ] = ShapeName.mini,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
+    pictures: Annotated[int, typer.Option(min=1, help="Drawn at a time, each with guidance.")] = 1,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of each picture, for all alike.  [default: 16 on a CPU, else 64]")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 3,
+    peers: Annotated[bool, typer.Option(help="Time min-dalle and transformers too, where they are installed.")] = True,
+    compiled: Annotated[bool, typer.Option(help="On a GPU, time torch.compile's code too; half a minute more.")] = True,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
+) -> None:
+    """Time how image tokens are drawn, with random weights. Exit code 1: logits were further off than stated."""
+    from minidalle.cli.speeds import show_decoding
+
+    raise typer.Exit(show_decoding(shape.value, device, pictures, tokens, runs, compiled, peers, json))

@@ -1,0 +1,139 @@
+"""What can shut a stranger's code in on this machine: bubblewrap on Linux. Without it nothing is graded.
+
+The warm process runs inside of bubblewrap as an ordinary user, also if the grader is root: without network, home,
+environment, or any file but Python's own and the stripped package, read-only. Each answer is shut in once more
+(`inside.confine`), so that it sees neither the warm process nor another answer.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from minidalle.errors import InvalidValue
+
+COURSE = "/course"  # where the stripped package is inside
+INSTALLED = ("site-packages", "dist-packages")
+SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+AS_ROOT = [
+    "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
+    *(word for one in ("SETUID", "SETGID", "SETPCAP", "SYS_ADMIN") for word in ("--cap-add", f"CAP_{one}")),
+]  # fmt: skip
+"""Root makes no user namespace, in which it would still be root: it gives its rights up (`confine.become_nobody`)."""
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+    "MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp/matplotlib",
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+}  # fmt: skip
+HANDED_ON = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # some processors compute wrong results without
+PROBE = (
+    "import os; from minidalle.grading.inside.calls import refuse_calls\n"
+    "from minidalle.grading.inside.confine import become_nobody, enter_namespaces, set_limits, shut_in\n"
+    "from minidalle.grading.limits import Limits\n"
+    "become_nobody()\n"
+    "enter_namespaces()\n"
+    "if child := os.fork(): raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    "shut_in(Limits())\n"
+    "set_limits(Limits(), confined=True, gpu=False)\n"
+    "refuse_calls(gpu=False)\n"
+    "from threading import Thread; Thread(target=print).start()"  # before Linux 5.14 all of a user's processes count
+)
+MEND = "apt install bubblewrap, or grade on a Linux machine where an ordinary user may make namespaces"
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start a process in the sandbox: the command, and what `subprocess.Popen` needs besides."""
+
+    command: list[str]
+    options: dict[str, Any]
+
+
+@lru_cache
+def why_not() -> str:
+    """Why nothing can be shut in on this machine; "" where it can."""
+    if sys.platform != "linux":
+        return f"there is no sandbox on {sys.platform}: use Linux, WSL 2, or a virtual machine with Linux"
+    if not shutil.which("bwrap"):
+        return f"bubblewrap is missing: {MEND}"
+    from minidalle.grading.stripped import PACKAGE
+
+    try:
+        start = confined(PACKAGE.parent, [sys.executable, "-s", "-c", PROBE])
+        done = subprocess.run(start.command, timeout=60, capture_output=True, text=True, **start.options)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"bubblewrap does not start ({error}): {MEND}"
+    said = done.stderr.strip().splitlines()[-1:]
+    return f"bubblewrap does not work here ({' '.join(said)}): {MEND}" if done.returncode else ""
+
+
+def require_sandbox() -> None:
+    """Raises:
+    InvalidValue: there is none; says what to install.
+    """
+    if reason := why_not():
+        raise InvalidValue(f"answers are strangers' code, and {reason}. --unsafe runs them with all your rights")
+
+
+def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start:
+    """Start a command inside of bubblewrap; `course` is the folder that holds the package that it sees."""
+    arguments = ["bwrap", *(AS_ROOT if os.getuid() == 0 else ["--unshare-all"])]
+    arguments += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
+    for name, value in environment(COURSE).items():
+        arguments += ["--setenv", name, value]
+    arguments += ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    for place in SYSTEM:
+        if os.path.islink(place):
+            arguments += ["--symlink", os.readlink(place), place]
+        elif os.path.isdir(place):
+            arguments += ["--ro-bind", place, place]
+    for place in (*_prefixes(), *_libraries()):
+        for parent in reversed(Path(place).parents[:-1]):
+            arguments += ["--perms", "0755", "--dir", str(parent)]  # else they are closed to all but root
+        arguments += ["--ro-bind", place, place]
+    for place in _own_package():
+        arguments += ["--tmpfs", place]
+    arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--perms", "1777", "--tmpfs", "/tmp"]  # matplotlib is not imported where it cannot write
+    for card in sorted(map(str, Path("/dev").glob("nvidia*"))) if device != "cpu" else ():
+        arguments += ["--dev-bind", card, card]
+    for place in ("/", "/dev", *_own_package()):
+        arguments += ["--remount-ro", place]  # else an ordinary user's answers leave files there for the next ones
+    return Start([*arguments, "--chdir", "/tmp", *command], {})
+
+
+def unconfined(course: Path, command: Sequence[str]) -> Start:
+    """Start a command as it is, with a clean environment and nothing else."""
+    return Start([*command], {"env": {**environment(str(course)), "TMPDIR": str(course)}, "cwd": str(course)})
+
+
+def environment(course: str) -> dict[str, str]:
+    """The only variables that a stranger's code sees."""
+    handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    return {**ENVIRONMENT, **handed_on, "PYTHONPATH": os.pathsep.join([course, *_libraries()])}
+
+
+def _prefixes() -> list[str]:
+    """Folders that Python is in, outside of /usr."""
+    places = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parents[1])}
+    return sorted(place for place in places if not Path(place).is_relative_to("/usr"))
+
+
+def _libraries() -> list[str]:
+    """Folders of installed packages that Python would not find by itself, such as a user's own."""
+    known = ("/usr", *_prefixes())
+    found = [place for place in sys.path if Path(place).name in INSTALLED and Path(place).is_dir()]
+    return [place for place in found if not any(Path(place).is_relative_to(prefix) for prefix in known)]
+
+
+def _own_package() -> Iterator[str]:
+    """The installed package, which holds the answers; where it is installed as a link, that leads nowhere inside."""
+    for folder in {*_libraries(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        if Path(folder, "minidalle").is_dir():
+            yield str(Path(folder, "minidalle"))

@@ -18,6 +18,7 @@ from minidalle.errors import InvalidValue, require
 from minidalle.evaluation.drawing import Draw
 from minidalle.pipeline import SHIPPED, TextToImage, load
 from minidalle.published import ClipJudge, load_clip
+from minidalle.published.sources import kinds_in
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
@@ -62,6 +63,10 @@ def run_or_shipped(run: Path | None) -> Path:
     """The folder that was asked for, or else that of the shipped weights."""
     missing = "the folder of a finished run: no weights are shipped with this installation"
     require(run is not None or (SHIPPED / "bart.safetensors").exists(), "--run", None, missing)
+    if run is not None and run.is_dir() and not (run / "bart.safetensors").exists():
+        published = kinds_in([path.name for path in run.iterdir()])
+        command = f"weights of our own kind; make them of these: minidalle import {run} --out FOLDER"
+        require(not published, "--run", str(run), command)
     return run or SHIPPED
 
 

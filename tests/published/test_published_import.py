@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
 from minidalle.checkpoint import load_model
-from minidalle.cli.drawing import export_run, judge_of, sampling_of
+from minidalle.cli.drawing import draw_captions, export_run, judge_of, sampling_of
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage, load
 from minidalle.published import import_weights
@@ -209,6 +209,12 @@ def test_one_command_imports_and_one_draws(runs: Path, tmp_path: Path) -> None:
     minidalle("generate", "--run", "run", "an armchair in the shape of an avocado", "--out", "a.png", "--seed", "3")
     with Image.open(tmp_path / "a.png") as picture:
         assert min(picture.size) >= trees.SIDE
+
+
+def test_published_files_given_to_generate_are_told_to_be_imported(runs: Path, tmp_path: Path) -> None:
+    source = runs / "source" / "scanned"
+    with pytest.raises(InvalidValue, match=f"minidalle import {source} --out FOLDER"):
+        draw_captions(["a red apple"], 1, {}, 0, 1, source, tmp_path / "a.png", "cpu")
 
 
 def test_the_judge_of_emoji_does_not_choose_among_their_drawings(runs: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files that are either whole or not there: safetensors for numbers, JSON for words, each written atomically."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +14,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from minidalle.errors import require
+
 Model = TypeVar("Model", bound=nn.Module)
+
+DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+"""safetensors' names of the kinds of numbers that a model can have."""
 
 
 class CheckpointError(RuntimeError):
@@ -67,6 +76,41 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     atomic_write(path, safetensors.torch.save(whole, dict(metadata or {})))
 
 
+def stream_tensors(
+    path: Path,
+    kinds: Mapping[str, tuple[torch.dtype, tuple[int, ...]]],
+    read: Callable[[str], Tensor],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a safetensors file as `save_tensors` does, with one tensor at a time in memory.
+
+    Args:
+        path: the file.
+        kinds: the dtype and shape of each tensor, by name.
+        read: gives the tensor of a name; it is called once for each, and what it gave is let go.
+        metadata: text by name.
+    """
+    names = sorted(kinds, key=lambda name: (-kinds[name][0].itemsize, name))  # numbers lie at multiples of their size
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name in names:
+        dtype, shape = kinds[name]
+        start, end = end, end + dtype.itemsize * math.prod(shape)
+        header[name] = {"dtype": DTYPES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+
+    def write(draft: Path) -> None:
+        with open(draft, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                tensor = read(name)
+                require((tensor.dtype, tuple(tensor.shape)) == kinds[name], name, tensor.shape, f"{kinds[name]}")
+                file.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+
+    atomic_write(path, write)
+
+
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read what `save_tensors` wrote.
 
@@ -118,23 +162,56 @@ def save_model(path: Path, module: nn.Module, config: Any, dtype: torch.dtype | 
     save_tensors(path, tensors, {"config": json.dumps(asdict(config))})
 
 
-def load_model(path: Path, build: Callable[..., Model]) -> Model:
-    """Read what `save_model` wrote; the model is in eval mode, on the CPU, its numbers of the type `build` makes.
+def load_model(path: Path, build: Callable[..., Model], dtype: torch.dtype | None = None) -> Model:
+    """Read what `save_model` wrote; the model is in eval mode, on the CPU.
+
+    The model is built without memory, and each tensor is read into its place: no more is needed than the model takes,
+    and one tensor of the file.
 
     Args:
         path: the file.
         build: makes the untrained model from the config's fields, by name.
+        dtype: of the model's floating-point numbers; None: of the type that `build` makes, float32.
 
     Raises:
         CheckpointError: the file is damaged, or does not hold this kind of model. Every name that is missing or
             unexpected is listed.
     """
-    tensors = load_tensors(path)
+    names, metadata = _contents(path)
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            config = json.loads((file.metadata() or {})["config"])
-        model = build(**config)
-        model.load_state_dict(tensors, strict=True)
+        with torch.device("meta"):
+            model = build(**json.loads(metadata["config"]))
+        places = model.state_dict()
+        tensors = {}
+        for name in names:
+            tensor = load_tensor(path, name)
+            wanted = places[name].dtype if name in places else tensor.dtype
+            wanted = dtype if dtype is not None and wanted.is_floating_point else wanted
+            tensors[name] = tensor.to(wanted, copy=True)
+            del tensor  # or it would be in memory while the next one is read
+        model.load_state_dict(tensors, strict=True, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not hold such a model: {_reason(error)}") from error
     return model.eval()
+
+
+def load_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a safetensors file. The file is opened for it alone, so that what was read can be let go.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or has no such tensor.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return file.get_tensor(name)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def _contents(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The names and the metadata of a safetensors file."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return list(file.keys()), file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"cannot read {path}: {_reason(error)}") from error

@@ -167,7 +167,12 @@ def _all_are_the_packages() -> bool:
     )
 
 
-def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu", precision: str | None = None) -> TextToImage:
+def load(
+    run: Path | str = SHIPPED,
+    device: torch.device | str = "cpu",
+    precision: str | None = None,
+    dtype: torch.dtype | None = None,
+) -> TextToImage:
     """Read a trained pipeline.
 
     Args:
@@ -175,6 +180,8 @@ def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu", precisio
             the weights that come with the package are read.
         device: where to put the models.
         precision: how to draw, see `TextToImage`: readable (None), or fast in this precision.
+        dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
+            which is small, has float32 always.
 
     Raises:
         InvalidValue: the folder does not have all three, or the device cannot do with that precision.
@@ -184,6 +191,6 @@ def load(run: Path | str = SHIPPED, device: torch.device | str = "cpu", precisio
     missing = [name for name in ("tokenizer", "vqgan.safetensors", "bart.safetensors") if not (run / name).exists()]
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
-    bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)))
+    bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
     place = torch.device(device)
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision)

@@ -140,7 +140,7 @@ GPU = replace(
 
 DALLE_MINI = Preset(
     tokenizer=TokenizerConfig(vocab_size=50264, text_length=64, normalizer="published"),
-    vqgan=VQGANConfig(),
+    vqgan=VQGANConfig(pixel_range=(0.0, 1.0)),  # as its makers fed it; taming's own is (−1, 1)
     bart=BartConfig(
         text_vocab=50264, text_length=64, image_codes=16384, image_length=256, width=1024, heads=16, hidden=2730,
         encoder_layers=12, decoder_layers=12, norm="normformer", embedding_norm=True, scale_before_linear=False,
@@ -152,7 +152,7 @@ DALLE_MINI = Preset(
         bart=BartTraining(steps=300_000, batch_size=448, learning_rate=1e-4, warmup=2000, hold=0.9,
                           thin_toned=False, checkpoint_every=5000),
     ),
-    sampling=SamplingConfig(guidance=10.0),
+    sampling=SamplingConfig(guidance=10.0, top_k=256),  # dalle-mini's guidance, min-dalle's top-k
 )  # fmt: skip
 """The published DALL·E mini (2021), with the f16-16384 VQGAN: for its weights, not for a laptop's training."""
 

@@ -29,6 +29,7 @@ from minidalle.checkpoint import (
     save_json,
     save_model,
     save_tensors,
+    stream_tensors,
 )
 
 
@@ -262,3 +263,68 @@ def test_a_model_with_a_wrong_config_is_named(tmp_path: Path, config: str | None
     path.write_bytes(safetensors.torch.save(Small(3, 2).state_dict(), metadata))
     with pytest.raises(CheckpointError, match=f"{path} does not hold such a model: .*{word}"):
         load_model(path, Small)
+
+
+def test_tensors_written_one_by_one_are_the_same_file(tmp_path: Path) -> None:
+    tensors = {
+        "half": torch.randn(3, 1).half(),
+        "whole": torch.arange(5),
+        "turned": torch.randn(4, 6).T,
+        "brain": torch.randn(2, 2).bfloat16(),
+        "one": torch.tensor(2.5),
+        "none": torch.zeros(0, 3),
+        "yes": torch.tensor([True, False, True]),
+        "double": torch.randn(2).double(),
+    }
+    kinds = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    asked: list[str] = []
+
+    def read(name: str) -> torch.Tensor:
+        asked.append(name)
+        return tensors[name]
+
+    stream_tensors(tmp_path / "a.safetensors", kinds, read, {"config": "é"})
+    assert sorted(asked) == sorted(tensors)
+    back = load_tensors(tmp_path / "a.safetensors")
+    assert back.keys() == tensors.keys()
+    assert all(back[name].dtype == tensor.dtype and torch.equal(back[name], tensor) for name, tensor in tensors.items())
+    with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert file.metadata() == {"config": "é"}
+    with pytest.raises(ValueError, match="double"):
+        stream_tensors(tmp_path / "b.safetensors", kinds, lambda name: tensors["half"])
+    assert names(tmp_path) == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("saved", [torch.float32, torch.float16])
+@pytest.mark.parametrize("wanted", [None, torch.bfloat16, torch.float32])
+def test_a_model_comes_back_in_the_precision_that_was_asked_for(
+    saved: torch.dtype, wanted: torch.dtype | None, tmp_path: Path
+) -> None:
+    @dataclass
+    class Config:
+        width: int
+
+    def build(width: int) -> nn.Module:
+        module = nn.BatchNorm1d(width)  # with buffers, one of them whole numbers
+        module.fixed = nn.Parameter(torch.randn(width), requires_grad=False)
+        return module
+
+    module = build(3)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([0.5, 1.25, -2.0]))
+    save_model(tmp_path / "model.safetensors", module, Config(3), saved)
+    before = torch.random.get_rng_state()
+    back = load_model(tmp_path / "model.safetensors", build, wanted)
+    assert torch.equal(torch.random.get_rng_state(), before)  # nothing is drawn for weights that are read anyway
+    kind = wanted or torch.float32
+    assert {name: value.dtype for name, value in back.state_dict().items()} == {
+        "weight": kind, "bias": kind, "running_mean": kind, "running_var": kind, "fixed": kind,
+        "num_batches_tracked": torch.int64,
+    }  # fmt: skip
+    assert torch.equal(back.weight, module.weight.to(kind))
+    assert (back.weight.requires_grad, back.fixed.requires_grad) == (True, False)
+    assert isinstance(back.weight, nn.Parameter)
+    file = tmp_path / "model.safetensors"
+    with open(file, "rb+") as content:  # in place, as an atomic write never does
+        content.write(bytes(file.stat().st_size))
+    assert torch.equal(back.weight, module.weight.to(kind))  # it has its own memory, whatever becomes of the file

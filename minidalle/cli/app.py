@@ -8,6 +8,7 @@ import typer
 
 from minidalle import __version__
 from minidalle.cli.bench import bench
+from minidalle.cli.published import import_published
 
 app = typer.Typer(
     help="DALL·E mini, built from scratch: train a small one, draw with it, look inside.",
@@ -174,6 +175,9 @@ def export(
     from minidalle.cli.drawing import export_run
 
     export_run(run, out)
+
+
+app.command("import", epilog="Example: minidalle import kuprel/min-dalle --mini --out runs/mini")(import_published)
 
 
 @app.command(epilog='Example: minidalle trace "woman firefighter, noto style"')

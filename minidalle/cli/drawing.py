@@ -17,11 +17,13 @@ from minidalle.data.pixels import sheet, to_pixels
 from minidalle.errors import InvalidValue, require
 from minidalle.evaluation.drawing import Draw
 from minidalle.pipeline import SHIPPED, TextToImage, load
+from minidalle.published import ClipJudge, load_clip
+from minidalle.published.sources import kinds_in
 from minidalle.reports.page import png
 from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
 
-BATCH = 32  # pictures drawn at a time
+BATCH, PIXELS = 32, 32 * 128**2  # pictures drawn at a time: so many, or of so many pixels together
 
 
 def draw_captions(
@@ -39,8 +41,9 @@ def draw_captions(
     draw = drawer(pipeline, run, sampling, candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
-    for start in range(0, len(wanted), BATCH):
-        words, seeds = zip(*wanted[start : start + BATCH], strict=True)
+    batch = max(1, min(BATCH, PIXELS // pipeline.vqgan.config.image_size**2))
+    for start in range(0, len(wanted), batch):
+        words, seeds = zip(*wanted[start : start + batch], strict=True)
         drawn += list(to_pixels(draw(words, seeds)))
     if out.suffix:
         labels = [caption for caption, _ in wanted]
@@ -60,6 +63,10 @@ def run_or_shipped(run: Path | None) -> Path:
     """The folder that was asked for, or else that of the shipped weights."""
     missing = "the folder of a finished run: no weights are shipped with this installation"
     require(run is not None or (SHIPPED / "bart.safetensors").exists(), "--run", None, missing)
+    if run is not None and run.is_dir() and not (run / "bart.safetensors").exists():
+        published = kinds_in([path.name for path in run.iterdir()])
+        command = f"weights of our own kind; make them of these: minidalle import {run} --out FOLDER"
+        require(not published, "--run", str(run), command)
     return run or SHIPPED
 
 
@@ -67,17 +74,30 @@ def drawer(pipeline: TextToImage, run: Path, sampling: SamplingConfig, candidate
     """How a run draws; with several candidates, its reranker keeps one of each."""
     if candidates == 1:
         return partial(pipeline.draw, sampling=sampling)
-    judge = judge_of(run, "reranker", pipeline.device)
+    judge = clip_of(run, pipeline.device) or judge_of(run, "reranker", pipeline.device)
     if judge is None:
-        raise InvalidValue(f"--candidates={candidates}: expected 1, for {run} has no reranker, and none is shipped")
+        missing = "no CLIP: import it again with --clip" if is_imported(run) else "no reranker, and none is shipped"
+        raise InvalidValue(f"--candidates={candidates}: expected 1, for {run} has {missing}")
     return partial(draw_best, pipeline, judge, sampling=sampling, candidates=candidates)
 
 
+def clip_of(run: Path, device: torch.device) -> ClipJudge | None:
+    """The published CLIP that was imported with published weights; None if there is none."""
+    return load_clip(run / "clip", device) if (run / "clip" / "config.json").exists() else None
+
+
 def judge_of(run: Path, name: str, device: torch.device) -> Judge | None:
-    """The run's own judge, or the shipped one; None if neither is there."""
-    found = (place / name for place in (run, SHIPPED) if (place / name / "clip.safetensors").exists())
+    """The run's own judge, or the shipped one, which knows nothing but emoji; None if neither is there."""
+    own = (run,) if is_imported(run) else (run, SHIPPED)
+    found = (place / name for place in own if (place / name / "clip.safetensors").exists())
     place = next(found, None)
     return load_judge(place, device) if place else None
+
+
+def is_imported(run: Path) -> bool:
+    """Whether a run's weights were published by others."""
+    noted = run / "run.json"
+    return noted.exists() and "imported" in load_json(noted)
 
 
 def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:
@@ -114,6 +134,7 @@ def export_run(run: Path, out: Path) -> None:
     load(run).save(out, torch.float16)
     for judge in (path.parent.name for path in sorted(run.glob("*/clip.safetensors"))):
         load_judge(run / judge).save(out / judge, torch.float16)
-    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}})
+    origin = {"imported": load_json(run / "run.json")["imported"]} if is_imported(run) else {}
+    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}, **origin})
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{size / 1e6:.1f} MB: {out}")

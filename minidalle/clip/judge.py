@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,13 @@ from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 
 BATCH = 256  # captions or pictures judged at a time
+
+
+class Chooser(Protocol):
+    """Whoever can say how well pictures fit captions."""
+
+    def similarity(self, captions: Sequence[str], pictures: Tensor) -> Tensor:
+        """See `Judge.similarity`."""
 
 
 class Judge:
@@ -92,7 +100,7 @@ def load_judge(folder: Path | str, device: torch.device | str = "cpu") -> Judge:
 
 def draw_best(
     pipeline: TextToImage,
-    judge: Judge,
+    judge: Chooser,
     captions: Sequence[str],
     seeds: Sequence[int],
     sampling: SamplingConfig,

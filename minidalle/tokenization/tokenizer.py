@@ -128,6 +128,7 @@ class Tokenizer:
 
 def _prepare(caption: str, config: TokenizerConfig) -> str:
     require(isinstance(caption, str), "caption", caption, "text")
-    text = normalize_caption(caption) if config.normalizer == "published" else caption
+    cleaned = config.normalizer == "published" and caption != ""  # DALL·E mini's null prompt is not cleaned either
+    text = normalize_caption(caption) if cleaned else caption
     require(not SURROGATE.search(text), "caption", caption, "Unicode text without lone surrogates")
     return text

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minidalle.errors import require
+from minidalle.errors import InvalidValue, require
 from minidalle.runtime import weights_of
 from minidalle.vqgan.blocks import AttentionBlock, Downsample, ResidualBlock, Upsample, conv, norm, normalize
 from minidalle.vqgan.config import VQGANConfig
@@ -144,8 +144,8 @@ class VQGAN(nn.Module):
     def __init__(self, config: VQGANConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
-        self.quant_conv = conv(config.latent_width, config.code_width, 1)
+        self.encoder = None if config.decoder_only else Encoder(config)
+        self.quant_conv = None if config.decoder_only else conv(config.latent_width, config.code_width, 1)
         self.quantize = VectorQuantizer(config)
         self.post_quant_conv = conv(config.code_width, config.latent_width, 1)
         self.decoder = Decoder(config)
@@ -160,6 +160,8 @@ class VQGAN(nn.Module):
         side = self.config.image_size
         shape = tuple(pictures.shape)
         require(shape[1:] == (3, side, side), "pictures", shape, f"[B, 3, {side}, {side}]")
+        if self.encoder is None or self.quant_conv is None:
+            raise InvalidValue("decoder_only=True: expected a VQGAN with an encoder, to turn pictures into tokens")
         low, high = self.config.pixel_range
         latents = self.quant_conv(self.encoder(low + (high - low) * pictures))
         return self.quantize.prepare(latents.flatten(2).transpose(1, 2))
@@ -174,7 +176,7 @@ class VQGAN(nn.Module):
         """Image tokens, long [B, N], of pictures [B, 3, S, S] in [0, 1].
 
         Raises:
-            InvalidValue: the pictures have another size.
+            InvalidValue: the pictures have another size, or the VQGAN has no encoder.
         """
         return self.quantize(self.latents(pictures))[0]
 

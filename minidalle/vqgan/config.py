@@ -29,6 +29,7 @@ class VQGANConfig:
     ema_decay: the codebook is a running mean of the latents with this decay; 0 learns it by gradient.
     restart_below: an EMA code used less than this share of its fair share is restarted; 0 restarts none.
     pixel_range: what pixels in [0, 1] become inside the model.
+    decoder_only: whether it can only paint: without the encoder, as some publish it.
     """
 
     image_size: int = 256
@@ -49,6 +50,7 @@ class VQGANConfig:
     ema_decay: float = 0.0
     restart_below: float = 0.0
     pixel_range: tuple[float, float] = (-1.0, 1.0)
+    decoder_only: bool = False
 
     def __post_init__(self) -> None:
         for name in _TUPLES:

@@ -70,14 +70,16 @@ def probe_hvp(function: Function, formula: str, params: list[Any], known: list[A
     Whoever moves the weights takes differences: how near these are says how far was gone.
     """
     weights = [learned(tensor) for tensor in params]
-    for tensor in weights:
-        tensor.grad = torch.ones_like(tensor)
+    ones = [torch.ones_like(tensor) for tensor in params]
+    for tensor, own in zip(weights, ones, strict=True):
+        tensor.grad = own.clone()
     loss = Loss(formula, weights, [tensor.clone() for tensor in known])
     product = function(loss, [*weights], v.clone())
     if loss.moved:
         return {"product": "any", "calls of the loss": "at other weights, too", ".grad": "any"}
-    lost = any(tensor.grad is None for tensor in weights)
-    kept = not lost and all(torch.equal(tensor.grad, torch.ones_like(tensor)) for tensor in weights)
+    left = [tensor.grad for tensor in weights if tensor.grad is not None]
+    lost = len(left) < len(ones)
+    kept = not lost and all(map(torch.equal, left, ones))
     state = "thrown away" if lost else "as it was" if kept else "written into"
     return {"product": data(product), "calls of the loss": loss.calls, ".grad": state}
 

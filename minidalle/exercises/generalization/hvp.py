@@ -209,10 +209,9 @@ def finds_old_gradients_in_grad(loss_fn: LossFn, params: Sequence[Tensor], v: Te
 
 def throws_gradients_away(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
     """What was in `.grad` is gone, and an optimizer may need it. `torch.autograd.grad` leaves `.grad` alone."""
-    product = _product(loss_fn(), params, v)
     for param in params:
         param.grad = None
-    return product
+    return _product(loss_fn(), params, v)
 
 
 def stumbles_over_unused_tensors(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
@@ -291,12 +290,6 @@ EXERCISE = Exercise(
     also_right=(with_pieces, row_by_row, in_a_room_of_its_own),
     hints=HINTS,
     reaches="MeanLoss.product",
-    forbid=(
-        "torch.autograd.functional.hvp",
-        "torch.autograd.functional.vhp",
-        "torch.autograd.functional.hessian",
-        "torch.func.hessian",
-        "torch.func.jacrev",
-        "torch.func.jacfwd",
-    ), probe=probe_hvp, tolerance=1e-3,
+    forbid=("torch.autograd.functional.hvp", "torch.autograd.functional.vhp", "torch.autograd.functional.hessian",
+            "torch.func.hessian", "torch.func.jacrev", "torch.func.jacfwd"), probe=probe_hvp, tolerance=1e-3,
 )  # fmt: skip

@@ -134,8 +134,7 @@ def moves_on_by_one_place_too_few(captions: Sequence[str], splits: Sequence[str]
 
 
 def shuffles_what_is_held_out(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
-    """Only rows of "train" are shuffled. The others keep their captions, for they show what the model makes of true
-    ones."""
+    """Only rows of "train" are shuffled. The others keep their captions, to show what becomes of true ones."""
     return _turned(captions, random.Random(seed), list(range(len(captions))))
 
 

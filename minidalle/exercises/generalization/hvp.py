@@ -108,6 +108,11 @@ def differentiates_the_squared_gradient(loss_fn: LossFn, params: Sequence[Tensor
     return _gradient(gradient @ gradient / 2, params).detach().to(v)
 
 
+def forgets_v(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
+    """The gradient of the gradient's sum is H times ones. Multiply the gradient by v, and then sum."""
+    return _gradient(_gradient(loss_fn(), params).sum(), params).detach().to(v)
+
+
 def multiplies_by_v_at_the_end(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
     """The gradient of the gradient's sum has each row of H summed up. Multiply by v before the second gradient."""
     return _gradient(_gradient(loss_fn(), params).sum(), params).detach().to(v) * v
@@ -140,11 +145,6 @@ def averages_the_slope(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> 
     return _product(loss_fn(), params, v) / len(v)
 
 
-def keeps_only_what_is_along_v(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
-    """v·Hv is a number, how curved the loss is along v. Hv is a vector, and points along v only by chance."""
-    return v * (v @ _product(loss_fn(), params, v)) / (v @ v)
-
-
 def reads_v_in_the_wrong_order(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
     """v begins with the numbers of the first tensor, in the order of `params`. You begin with the last one."""
     pieces = v.split([param.numel() for param in reversed(params)])
@@ -169,15 +169,15 @@ def turns_each_tensor_around(loss_fn: LossFn, params: Sequence[Tensor], v: Tenso
 
 def takes_a_difference_of_gradients(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
     """(∇L(w + εv) − ∇L(w)) / ε is only nearly Hv, and moves the weights. A gradient of the gradient is exact."""
-    pieces, step = unflatten(v.to(params[0]), params), 1e-2
-    before = _gradient(loss_fn(), params, graph=False)
+    step, before = 1e-2, _gradient(loss_fn(), params, graph=False)
     with torch.no_grad():
-        for param, piece in zip(params, pieces, strict=True):
+        origins = [param.clone() for param in params]
+        for param, piece in zip(params, unflatten(v.to(params[0]), params), strict=True):
             param.add_(piece, alpha=step)
     after = _gradient(loss_fn(), params, graph=False)
     with torch.no_grad():
-        for param, piece in zip(params, pieces, strict=True):
-            param.sub_(piece, alpha=step)
+        for param, origin in zip(params, origins, strict=True):
+            param.copy_(origin)
     return ((after - before) / step).to(v)
 
 
@@ -188,19 +188,30 @@ def asks_for_the_loss_twice(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor
 
 
 def writes_into_grad(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
-    """`backward` adds to `.grad`, where an optimizer would find it. `torch.autograd.grad` hands gradients to you."""
-    product = _product(loss_fn(), params, v)
-    for param, piece in zip(params, unflatten(product.to(params[0]), params), strict=True):
-        param.grad = piece.clone()
-    return product
+    """`backward` writes into `.grad`, where an optimizer finds it. `torch.autograd.grad` hands gradients to you."""
+    slope = _gradient(loss_fn(), params) @ v.to(params[0])
+    if not slope.requires_grad:
+        return torch.zeros_like(v)
+    for param in params:
+        param.grad = None
+    slope.backward()
+    return flatten([torch.zeros_like(one) if one.grad is None else one.grad.clone() for one in params]).detach().to(v)
+
+
+def finds_old_gradients_in_grad(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
+    """`backward` adds to what is in `.grad` already. `torch.autograd.grad` leaves `.grad` alone."""
+    slope = _gradient(loss_fn(), params) @ v.to(params[0])
+    if not slope.requires_grad:
+        return torch.zeros_like(v)
+    slope.backward()
+    return flatten([torch.zeros_like(one) if one.grad is None else one.grad.clone() for one in params]).detach().to(v)
 
 
 def throws_gradients_away(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
     """What was in `.grad` is gone, and an optimizer may need it. `torch.autograd.grad` leaves `.grad` alone."""
-    product = _product(loss_fn(), params, v)
     for param in params:
         param.grad = None
-    return product
+    return _product(loss_fn(), params, v)
 
 
 def stumbles_over_unused_tensors(loss_fn: LossFn, params: Sequence[Tensor], v: Tensor) -> Tensor:
@@ -269,22 +280,16 @@ EXERCISE = Exercise(
     id="generalization.hvp",
     points=3, minutes=30, stars=2,
     reference=hvp, cases=cases,
-    wrong=(takes_flat_for_linear, squares_the_slope, throws_gradients_away, returns_the_gradient,
-           returns_the_gradient_of_another_place, leaves_the_graph_out, multiplies_the_gradient_with_itself,
-           differentiates_the_squared_gradient, multiplies_by_v_at_the_end, multiplies_by_the_diagonal,
-           treats_each_tensor_alone, squares_v, makes_v_as_long_as_1, averages_the_slope, keeps_only_what_is_along_v,
+    wrong=(forgets_v, finds_old_gradients_in_grad, takes_flat_for_linear, squares_the_slope, throws_gradients_away,
+           returns_the_gradient, returns_the_gradient_of_another_place, leaves_the_graph_out,
+           multiplies_the_gradient_with_itself, differentiates_the_squared_gradient, multiplies_by_v_at_the_end,
+           multiplies_by_the_diagonal, treats_each_tensor_alone, squares_v, makes_v_as_long_as_1, averages_the_slope,
            reads_v_in_the_wrong_order, puts_the_last_tensor_first, gives_every_tensor_the_beginning_of_v,
            turns_each_tensor_around, takes_a_difference_of_gradients, asks_for_the_loss_twice, writes_into_grad,
            stumbles_over_unused_tensors),
     also_right=(with_pieces, row_by_row, in_a_room_of_its_own),
     hints=HINTS,
     reaches="MeanLoss.product",
-    forbid=(
-        "torch.autograd.functional.hvp",
-        "torch.autograd.functional.vhp",
-        "torch.autograd.functional.hessian",
-        "torch.func.hessian",
-        "torch.func.jacrev",
-        "torch.func.jacfwd",
-    ), probe=probe_hvp, tolerance=1e-3,
+    forbid=("torch.autograd.functional.hvp", "torch.autograd.functional.vhp", "torch.autograd.functional.hessian",
+            "torch.func.hessian", "torch.func.jacrev", "torch.func.jacfwd"), probe=probe_hvp, tolerance=1e-3,
 )  # fmt: skip

@@ -231,16 +231,16 @@ def subtracts_no_mean(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_
     return unseen.mean() - seen.mean(), _error(_sums(errors, torch.cat([seen_groups, unseen_groups])))
 
 
+def takes_the_error_of_a_mean(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
+    """The gap is the *sum* of what groups add to it, not their mean: do not divide by G."""
+    gap, se = _right(seen, unseen, seen_groups, unseen_groups)
+    return gap, se / len(torch.cat([seen_groups, unseen_groups]).unique())
+
+
 def returns_the_variance(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
     """A standard error is the root of a variance: take `sqrt` of it."""
     gap, se = _right(seen, unseen, seen_groups, unseen_groups)
     return gap, se.square()
-
-
-def returns_half_an_interval(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
-    """1.96 standard errors to each side make an interval. What is wanted is one standard error."""
-    gap, se = _right(seen, unseen, seen_groups, unseen_groups)
-    return gap, 1.96 * se
 
 
 def group_by_group(seen: Tensor, unseen: Tensor, seen_groups: Tensor, unseen_groups: Tensor) -> Answer:
@@ -283,14 +283,14 @@ EXERCISE = Exercise(
     id="generalization.loss_gap",
     points=4, minutes=30, stars=3,
     reference=loss_gap, cases=cases,
-    wrong=(takes_the_spread_of_each_side, takes_means_within_each_side, flips_the_sign, takes_the_gap_for_positive,
-           divides_by_the_seen_loss, averages_group_means, takes_medians, takes_examples_for_independent,
-           gives_each_example_a_group, squares_inside_of_groups, takes_the_sides_for_independent,
-           takes_a_group_on_both_sides_for_two, adds_errors_instead_of_squares, numbers_the_groups_of_each_side_anew,
-           adds_the_seen_errors, forgets_the_factor, counts_examples_in_the_factor,
-           leaves_the_factor_outside_of_the_root, counts_common_groups_twice, forgets_to_divide_by_the_sides,
-           divides_both_sides_by_all, takes_group_means_of_errors, takes_one_mean_for_both_sides, subtracts_no_mean,
-           returns_the_variance, returns_half_an_interval),
+    wrong=(takes_the_error_of_a_mean, takes_the_spread_of_each_side, takes_means_within_each_side, flips_the_sign,
+           takes_the_gap_for_positive, divides_by_the_seen_loss, averages_group_means, takes_medians,
+           takes_examples_for_independent, gives_each_example_a_group, squares_inside_of_groups,
+           takes_the_sides_for_independent, takes_a_group_on_both_sides_for_two, adds_errors_instead_of_squares,
+           numbers_the_groups_of_each_side_anew, adds_the_seen_errors, forgets_the_factor,
+           counts_examples_in_the_factor, leaves_the_factor_outside_of_the_root, counts_common_groups_twice,
+           forgets_to_divide_by_the_sides, divides_both_sides_by_all, takes_group_means_of_errors,
+           takes_one_mean_for_both_sides, subtracts_no_mean, returns_the_variance),
     also_right=(group_by_group, by_a_table_of_groups),
     hints=HINTS,
     reaches="generalization_gap", probe=probe_loss_gap, tolerance=1e-4,

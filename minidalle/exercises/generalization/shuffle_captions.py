@@ -134,9 +134,13 @@ def moves_on_by_one_place_too_few(captions: Sequence[str], splits: Sequence[str]
 
 
 def shuffles_what_is_held_out(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
-    """Only rows of "train" are shuffled. The others keep their captions, for they show what the model makes of true
-    ones."""
+    """Only rows of "train" are shuffled. The others keep their captions, to show what becomes of true ones."""
     return _turned(captions, random.Random(seed), list(range(len(captions))))
+
+
+def shuffles_all_rows(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
+    """Only rows of "train" are shuffled, and none of these may keep its words, as some do in a plain permutation."""
+    return random.Random(seed).sample(range(len(captions)), len(captions))
 
 
 def shuffles_each_split(captions: Sequence[str], splits: Sequence[str], seed: int = 0) -> list[int]:
@@ -284,8 +288,8 @@ EXERCISE = Exercise(
     id="generalization.shuffle_captions",
     points=4, minutes=30, stars=2,
     reference=shuffle_captions, cases=cases,
-    wrong=(shuffles_anew_at_each_call, ignores_the_seed, lets_rows_keep_their_captions, swaps_equal_captions,
-           sorts_by_the_alphabet, counts_held_out_captions_too, moves_on_by_one_place_too_few,
+    wrong=(shuffles_all_rows, shuffles_anew_at_each_call, ignores_the_seed, lets_rows_keep_their_captions,
+           swaps_equal_captions, sorts_by_the_alphabet, counts_held_out_captions_too, moves_on_by_one_place_too_few,
            shuffles_what_is_held_out, shuffles_each_split, holds_out_dev_only,
            gives_training_captions_of_held_out_rows, draws_any_other_caption, renames_each_caption,
            moves_all_on_by_one, turns_the_list_at_random, reverses_the_list, gives_places_among_training_rows,

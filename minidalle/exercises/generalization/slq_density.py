@@ -11,8 +11,6 @@ from minidalle.generalization.hessian import Product
 from minidalle.generalization.lanczos import (
     default_width,
     density_grid,
-    lanczos,
-    random_start,
     slq_density,
     slq_nodes,
 )
@@ -74,30 +72,10 @@ def adds_the_probes_up(product: Product, dim: int, steps: int, probes: int, seed
     return grid, _bells(off, width) @ weights * probes
 
 
-def forgets_to_square_the_first_components(
-    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
-) -> Answer:
-    """A weight is the *square* of an eigenvector's first component: only the squares add up to 1."""
-    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
-    return grid, _bells(off, width) @ (weights / probes).sqrt()
-
-
 def takes_one_probe(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
     """One probe depends on chance: hand `probes` on to `slq_nodes`."""
     _, weights, width, grid, off = _parts(product, dim, steps, 1, seed, width)
     return grid, _bells(off, width) @ weights
-
-
-def starts_in_any_direction(
-    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
-) -> Answer:
-    """Normal numbers give each eigenvalue another weight by chance. Start with signs, as `slq_nodes` does."""
-    found = [list(lanczos(product, random_start(dim, seed + k), steps))[-1] for k in range(probes)]
-    values = torch.cat([ritz.values for ritz in found])
-    width = default_width(values) if width is None else width
-    grid = density_grid(values, width)
-    bells = _bells((grid[:, None] - values) / width, width)
-    return grid, bells @ torch.cat([ritz.weights for ritz in found]) / probes
 
 
 def squares_the_weights(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
@@ -171,6 +149,22 @@ def forgets_the_half_in_the_exponent(
     """A Gaussian is exp(−½ ((x − value) / width)²): you left out the ½."""
     _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
     return grid, torch.exp(-(off**2)) @ weights / (width * math.sqrt(2 * math.pi))
+
+
+def divides_the_square_by_the_width_once(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
+) -> Answer:
+    """The whole distance is in units of the width: (x − value)² is divided by 2 width², not by 2 width."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off * width**0.5, width) @ weights
+
+
+def multiplies_by_the_squared_width(
+    product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None
+) -> Answer:
+    """`a / 2 * width**2` is (a / 2) · width²: put brackets around what is below the line."""
+    _, weights, width, grid, off = _parts(product, dim, steps, probes, seed, width)
+    return grid, _bells(off * width**2, width) @ weights
 
 
 def draws_tents(product: Product, dim: int, steps: int, probes: int, seed: int, width: float | None) -> Answer:
@@ -279,12 +273,13 @@ EXERCISE = Exercise(
     id="generalization.slq_density",
     points=2, minutes=15, stars=2,
     reference=slq_density, cases=cases,
-    wrong=(takes_the_root_of_2_alone, draws_from_the_first_value_to_the_last, gives_all_values_the_same_weight,
-           forgets_the_weights, adds_the_probes_up, forgets_to_square_the_first_components, takes_one_probe,
-           starts_in_any_direction, squares_the_weights, divides_by_the_probes_again, forgets_to_normalize_the_bells,
-           forgets_the_width_in_the_area, forgets_the_root_in_the_area, takes_the_width_for_the_variance,
-           forgets_the_half_in_the_exponent, draws_tents, always_takes_the_default_width, makes_the_highest_point_1,
-           adds_up_to_1_on_the_grid, leaves_the_signs_out, counts_eigenvalues),
+    wrong=(multiplies_by_the_squared_width, divides_the_square_by_the_width_once, takes_the_root_of_2_alone,
+           draws_from_the_first_value_to_the_last, gives_all_values_the_same_weight, forgets_the_weights,
+           adds_the_probes_up, takes_one_probe, squares_the_weights, divides_by_the_probes_again,
+           forgets_to_normalize_the_bells, forgets_the_width_in_the_area, forgets_the_root_in_the_area,
+           takes_the_width_for_the_variance, forgets_the_half_in_the_exponent, draws_tents,
+           always_takes_the_default_width, makes_the_highest_point_1, adds_up_to_1_on_the_grid, leaves_the_signs_out,
+           counts_eigenvalues),
     also_right=(value_by_value, by_torchs_normal, with_a_basis_of_its_own),
     hints=HINTS,
     reaches="measure", probe=probe_slq_density, tolerance=1e-6,

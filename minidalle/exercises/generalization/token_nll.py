@@ -155,6 +155,12 @@ def divides_by_all_images_in_the_error(logits: Tensor, targets: Tensor, mask: Te
     return mean, se * (1 - 1 / len(logits)) ** 0.5, per_image
 
 
+def divides_the_error_by_the_images(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
+    """That is the error of nats per image. Per token, divide by the number of all tokens that count, n.sum()."""
+    mean, se, per_image = _right(_nats(logits, targets), mask)
+    return mean, se * mask.sum() / len(mask), per_image
+
+
 def returns_the_variance(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     """A standard error is the root of a variance: take `sqrt` of it."""
     mean, se, per_image = _right(_nats(logits, targets), mask)
@@ -166,12 +172,6 @@ def returns_the_spread(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
     divides by the number of all tokens."""
     mean, _, per_image = _right(_nats(logits, targets), mask)
     return mean, per_image.std(), per_image
-
-
-def returns_half_an_interval(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
-    """1.96 standard errors to each side make an interval. What is wanted is one standard error."""
-    mean, se, per_image = _right(_nats(logits, targets), mask)
-    return mean, 1.96 * se, per_image
 
 
 def adds_errors_up_before_it_squares(logits: Tensor, targets: Tensor, mask: Tensor) -> Answer:
@@ -283,15 +283,14 @@ EXERCISE = Exercise(
     id="generalization.token_nll",
     points=4, minutes=20, stars=2,
     reference=token_nll, cases=cases,
-    wrong=(takes_every_token_for_a_fact, averages_the_image_means, takes_each_image_for_one_number,
-           leaves_the_factor_outside_of_the_root, divides_each_image_by_all_positions, counts_in_bits,
-           counts_padding_too, counts_padding_in_the_mean_of_each_image, divides_by_all_positions,
+    wrong=(divides_the_error_by_the_images, takes_every_token_for_a_fact, averages_the_image_means,
+           takes_each_image_for_one_number, leaves_the_factor_outside_of_the_root, divides_each_image_by_all_positions,
+           counts_in_bits, counts_padding_too, counts_padding_in_the_mean_of_each_image, divides_by_all_positions,
            counts_only_the_padding, takes_tokens_for_independent, takes_the_error_of_the_image_means,
            compares_sums_with_their_mean, divides_by_all_images_in_the_error, returns_the_variance, returns_the_spread,
-           returns_half_an_interval, adds_errors_up_before_it_squares, leaves_each_image_a_sum, adds_the_tokens_up,
-           returns_nats_of_an_image, forgets_the_minus, takes_probabilities_for_their_logarithms,
-           takes_logits_for_log_probabilities, takes_the_softmax_twice, takes_the_logarithm_after_the_softmax,
-           stays_in_half_precision),
+           adds_errors_up_before_it_squares, leaves_each_image_a_sum, adds_the_tokens_up, returns_nats_of_an_image,
+           forgets_the_minus, takes_probabilities_for_their_logarithms, takes_logits_for_log_probabilities,
+           takes_the_softmax_twice, takes_the_logarithm_after_the_softmax, stays_in_half_precision),
     also_right=(by_cross_entropy, image_by_image, weighs_the_image_means),
     hints=HINTS,
     reaches="generalization_gap", probe=probe_token_nll, tolerance=1e-3,

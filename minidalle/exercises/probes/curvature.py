@@ -70,15 +70,16 @@ def probe_hvp(function: Function, formula: str, params: list[Any], known: list[A
     Whoever moves the weights takes differences: how near these are says how far was gone.
     """
     weights = [learned(tensor) for tensor in params]
-    for tensor in weights:
-        tensor.grad = torch.ones_like(tensor)
+    ones = [torch.ones_like(tensor) for tensor in params]
+    for tensor, own in zip(weights, ones, strict=True):
+        tensor.grad = own.clone()
     loss = Loss(formula, weights, [tensor.clone() for tensor in known])
     product = function(loss, [*weights], v.clone())
     if loss.moved:
         return {"product": "any", "calls of the loss": "at other weights, too", ".grad": "any"}
-    slopes = [tensor.grad for tensor in weights]
-    lost = any(slope is None for slope in slopes)
-    kept = all(slope is not None and torch.equal(slope, torch.ones_like(slope)) for slope in slopes)
+    left = [tensor.grad for tensor in weights if tensor.grad is not None]
+    lost = len(left) < len(ones)
+    kept = not lost and all(map(torch.equal, left, ones))
     state = "thrown away" if lost else "as it was" if kept else "written into"
     return {"product": data(product), "calls of the loss": loss.calls, ".grad": state}
 
@@ -100,8 +101,8 @@ class Matrix:
         """The matrix times a vector [P], in its precision."""
         if v.shape != (len(self.rows),):
             raise ValueError(f"the product is of a vector [{len(self.rows)}], not of {list(v.shape)}")
-        self.seen.append(v.detach().cpu().double().clone())
-        return self.table.to(v) @ v.detach()
+        self.seen.append(v.detach().double().clone())
+        return self.table.to(v.dtype) @ v.detach()
 
     def __repr__(self) -> str:
         return f"v → H v, with H = {_written(self.table)}"
@@ -113,7 +114,7 @@ def probe_top_eigenvalue(
     """The value, where it has to be exact, and what is true of the error bound however it was found."""
     product = Matrix(matrix.tolist())
     value, error = function(product, len(matrix), which, seed, tolerance, most)
-    truth = torch.linalg.eigvalsh(product.table)
+    truth = torch.linalg.eigvalsh(matrix.double())
     off = (truth - value).abs().min().item()
     rounding = 1e-10 * truth.abs().max().item()
     fair = most >= 10 * len(matrix)  # enough products for any method to get there
@@ -137,7 +138,7 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
     mean, error = function(first, len(matrix), samples, seed)
     function(again, len(matrix), samples, seed)
     function(other, len(matrix), samples, seed + 1)
-    values = torch.stack([z @ first.table @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
+    values = torch.stack([z @ matrix.double() @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
     spread = values.std().item() if len(values) > 1 else 0.0
     diagonal = torch.equal(matrix, matrix.diag().diag())
     return {

@@ -25,7 +25,8 @@ def probe_hold_out_groups(function: Function, groups: list[str], share: float, s
     """For each row whether it is held out; if lots are not drawn as they should be, what is wrong with them in words,
     and how much is held out: which groups it hits is chance then."""
     held_out = function([*groups], share, seed)
-    faults = _faults_of_lots(function)
+    answers = isinstance(held_out, list) and all(isinstance(held, bool) for held in held_out)
+    faults = _faults_of_lots(function) if answers and len(held_out) == len(groups) else []
     if not faults:
         return {"held out": held_out, "lots": []}
     if "a group is on both sides" in faults:
@@ -34,7 +35,7 @@ def probe_hold_out_groups(function: Function, groups: list[str], share: float, s
     return {"held out": f"{len(drawn)} groups", "lots": [*faults]}
 
 
-def _faults_of_lots(function: Function) -> list[str]:
+def _faults_of_lots(function: Function) -> list[Plain]:
     """Twelve groups of three rows, with some seeds; the rows in another order; one group more."""
     groups = [f"group {number % 12}" for number in range(36)]
     faults, first, anew = set[str](), _drawn(function, groups, 0), False
@@ -49,8 +50,10 @@ def _faults_of_lots(function: Function) -> list[str]:
         faults |= {"a group is on both sides"} if inside != touched else set()
         faults |= {"another order of the rows draws others"} if touched != moved else set()
         nested = touched <= others or others - {"one more"} <= touched
-        faults |= set() if nested else {"with one group more, quite others are drawn"}
-    return sorted(faults if anew else {*faults, "every seed draws the same"}) if faults else []
+        faults |= set() if nested or inside != touched else {"with one group more, quite others are drawn"}
+    if faults and not anew:
+        faults.add("every seed draws the same")
+    return [*sorted(faults)]
 
 
 def _drawn(function: Function, groups: list[str], seed: int) -> tuple[list[str], list[str]]:

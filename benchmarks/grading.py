@@ -3,7 +3,7 @@
     python benchmarks/grading.py [STUDENTS]       # 100; about three minutes on two quiet cores
 
 A demonstration's class of lesson 01 is graded by `minidalle grade` with two workers: sandbox, imports and start are
-included; without a secret, so on the same cases as the notebook's own checks. Plain nbgrader runs the first ten of
+included; without a secret, so on the same cases as the notebook's own checks. Plain nbgrader runs the first three of
 these notebooks, cell by cell in a kernel, in one process, as it does; its time is scaled to the whole class.
 """
 
@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-LESSON, SAMPLE, WORKERS = "01-tokenization", 10, 2
+LESSON, SAMPLE, WORKERS = "01-tokenization", 3, 2
 
 PLAIN = """
 from pathlib import Path

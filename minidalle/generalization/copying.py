@@ -27,7 +27,7 @@ WHITE = 240  # a pixel is background if none of its colors is darker: what a VQG
 
 
 def copy_test(generated: np.ndarray, train: np.ndarray, heldout: np.ndarray) -> tuple[float, np.ndarray]:
-    """How often a drawn picture is nearer to the training pictures than a held-out one: ½ if by chance.
+    """How often a drawn picture is nearer to the training pictures than a held-out one is: ½ by chance.
 
     `nearest_distances(pictures, train)` has each picture's distance to the training picture nearest to
     it, [B], and which one that is, [B]; `heldout_distances(heldout, train)` has the distances alone.

@@ -24,19 +24,19 @@ def hvp(loss_fn: Callable[[], Tensor], params: Sequence[Tensor], v: Tensor) -> T
     weights (H = [[2, 3], [3, 0]]) and v = [1, 0] → [2, 3]. `check_params(params, v)` and
     `check_loss(loss)` refuse what would be silently wrong, `flatten` makes one vector of the parameters'
     gradients, and `second_derivatives(params)` is a context in which attention has them. A parameter that
-    the loss does not use has a row and a column of zeros. The Hessian of a linear loss is 0, though its
-    slope along v has no graph to take a gradient of: `slope.requires_grad` is False. (A slope of 0 is no
-    sign of that: it is 0 at every minimum.) Dropout would make every product another matrix's: the model
-    should be in eval mode.
+    the loss does not use has a row and a column of zeros. The slope of a linear loss depends on no
+    weight: `slope.requires_grad` is False, there is nothing to take a gradient of, and Hv is 0. (A slope
+    of 0 is no sign of that: it is 0 at every minimum.) Dropout would make every product another matrix's:
+    the model should be in eval mode.
 
     Args:
         loss_fn: gives the loss, a scalar, of the same data each time. It is called once.
         params: float32 or float64 tensors that require gradients, P numbers altogether, each listed once.
-        v: float [P], in the order of `params`; where its precision is another one, theirs is computed in.
+        v: float [P], in the order of `params`; of another precision, it is converted to theirs.
 
     Returns:
-        [P], in v's precision. What is in `.grad`, and the random streams, stay as they were. Source:
-        Pearlmutter 1994.
+        [P], converted back to v's precision. What is in `.grad` stays as it was; the random streams do so
+        in the context. Source: Pearlmutter 1994.
 
     Raises:
         InvalidValue: bfloat16 or tied parameters, a vector of another size, a loss that is no finite

@@ -72,10 +72,11 @@ def top_eigenvalue(
     """An eigenvalue at the end of the spectrum, and how far off it may be.
 
     For the matrix with −10, 3 and 1 on its diagonal: "LA" (largest) → 3, "SA" (smallest) → −10, "LM"
-    (largest magnitude) → −10. `lanczos(product, start, most)` gives, after each product, a `ritz` with
-    `ritz.values`, ascending, and `ritz.errors`, one for each; go on until the value's own error is at
-    most `tolerance` times its magnitude. The start is a random direction, `random_start(dim, seed)`, so
-    that no eigenvector is left out.
+    (largest magnitude) → −10. `lanczos(product, start, most)` gives, after each product, a `ritz`: its
+    `values` are what the eigenvalues look like so far, ascending, and `errors` how far off each may be.
+    Go on until the value's own error is at most `tolerance` times its magnitude, or `most` products are
+    used up. The start is a random direction, `random_start(dim, seed)`, so that no eigenvector is left
+    out.
 
     Args:
         product: v [P] → Hv [P].

@@ -24,8 +24,9 @@ def shuffle_captions(captions: Sequence[str], splits: Sequence[str], seed: int =
     [3, 2, 1, 0, 4]: both cats get other words, and nobody gets the fox's. A cat that got the other cat's
     caption would have kept its words. So the training rows are put in a random order, and those of equal
     captions are brought together. If the most frequent caption has m of them, each row gets the caption
-    of the row m places after it; after the last comes the first. Any order that keeps these promises is
-    right: the same seed gives the same one, in every epoch, and another seed another one.
+    of the row m places after it; after the last comes the first, which is far enough, as no caption has
+    more than half of the rows. Other ways are right, too, if no row keeps its words and the order depends
+    on the seed alone: the same in every epoch, and another one for another seed.
 
     Args:
         captions: R of them.

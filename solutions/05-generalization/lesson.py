@@ -20,7 +20,7 @@
 # - test whether a model copies, against pictures that it cannot have copied.
 #
 # **You need** lessons 01 to 04 for the pictures, and of the functions in them none: everything runs with the shipped
-# weights. Derivatives of functions of several variables should be familiar. About seven hours; each section can be done
+# weights. Derivatives of functions of several variables should be familiar. Seven to nine hours; each section can be done
 # on another day. After a restart of the kernel let the cells above run again (*Run All Above Selected Cell*).
 #
 # **How a section goes** is as before: predict, read something worked, write, check, look. Hints are folded, and nothing
@@ -278,16 +278,20 @@ for name, count in held.items():
 # captions.) Three things make it hard to read.
 #
 # **How sure?** Four styles of a role are alike, so the role is what varies; and `cell` has roles that are in training,
-# too, so that both sides vary *together*. Ask how far each role $g$ moves the gap. A picture that is harder than its
-# side's mean moves that mean by its share of the side, and so the gap: up, if it is one of $C$ unseen ones, and down, if
-# it is one of $B$ seen ones. Added up over all pictures of the role, on both sides,
+# too, so that both sides vary *together*. Ask how far each role $g$ moves the gap. Let $\ell_i$ be the loss of picture
+# $i$, and $\bar\ell$ the mean of its side. What is harder than its side's mean moves that mean by the $C$-th part of its
+# distance from it, if it is one of $C$ unseen pictures, and the gap goes up; if it is one of $B$ seen ones, by the $B$-th
+# part, and the gap goes down. Added up over all pictures of the role, on both sides,
 #
-# $$u(g) = \sum_{\text{unseen } i \in g} (\ell_i - \bar\ell_u) / C - \sum_{\text{seen } i \in g} (\ell_i - \bar\ell_s) / B.$$
+# $$u(g) = \frac{1}{C} \sum_{\text{unseen } i \in g} (\ell_i - \bar\ell_{\text{unseen}})
+# - \frac{1}{B} \sum_{\text{seen } i \in g} (\ell_i - \bar\ell_{\text{seen}}).$$
 #
-# Roles are independent, so their variances add up: with $G$ roles the standard error is $\sqrt{G / (G - 1) \sum_g
-# u(g)^2}$. A role on both sides has one $u(g)$ like any other, in which what both sides have in common cancels.
+# All $u(g)$ together are zero. Roles are independent, so their variances add up: with $G$ roles the standard error is
+# $\sqrt{\frac{G}{G - 1} \sum_g u(g)^2}$. (The $u(g)$ are parts of the gap, and not guesses of it: nothing is divided by
+# $\sqrt G$ once more. $G / (G - 1)$ makes up for the means, which were computed from the same roles.) A role on both sides
+# has one $u(g)$ like any other, in which what both sides have in common cancels.
 #
-# Worked, on a neighboring problem: children of three families, measured before and after lunch.
+# Worked, on a neighboring problem: children of $G = 3$ families; before lunch is the seen side, after it the unseen one.
 
 # %%
 weights = {"before": [("A", 20.0), ("A", 22.0), ("B", 30.0)], "after": [("A", 20.5), ("B", 30.4), ("C", 26.0)]}
@@ -1199,7 +1203,7 @@ print(f"{found_mistakes} of {len(exercise.wrong)} mistakes found; inputs: {len(i
 # - In this package: `minidalle/generalization/` is what you have just written, and `measuring.py` puts it together.
 
 # %% instructor [markdown]
-# **For the instructor.** Estimated at seven hours, about four of them writing; good places to stop are the ends of 5.3, 5.5
+# **For the instructor.** Two readers estimated seven and eight to nine hours, about four of them writing; good places to stop are the ends of 5.3, 5.5
 # and 5.9. `experiments.json` and `flatness.json` come from `benchmarks/generalization.py` and `benchmarks/flatness.py`.
 # If time is short, leave out 5.6's `slq_density` and 5.8 with a `course.toml` (docs/authoring.md); 5.3, 5.9 and 5.10 are
 # the heart. Section 5.7 is meant to end in an argument: let students defend both sides before they unfold anything.

@@ -874,8 +874,8 @@ NO_LONGER_WRONG = {
     "token_nll__always_float32",
     "slq_density__seed_not_passed",
 }
-"""Their authors called them wrong; the lesson does not ask, or no longer asks, for what they leave out. But for the last
-one, which passes because the exercise's matrices are diagonal: there all signs give the same curve."""
+"""Their authors called them wrong; the lesson does not ask, or no longer asks, for what they leave out. But for the
+last one, which passes because the matrices of its exercise are diagonal: there all signs give the same curve."""
 
 NAMED_LATER: dict[str, set[str]] = {
     "bart_second": {

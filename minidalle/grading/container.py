@@ -18,7 +18,7 @@ from pathlib import Path
 
 from minidalle.errors import require
 from minidalle.grading import wire
-from minidalle.grading.confinement import COURSE, Start, environment, why_not
+from minidalle.grading.confinement import COURSE, Start, environment, require_sandbox, why_not
 from minidalle.grading.limits import Limits
 from minidalle.grading.sandbox import START, Sandbox
 
@@ -121,6 +121,14 @@ class Containers(Sandbox):
         if self._process and self._process.poll() is None:
             subprocess.run([engine(), "kill", self._name], capture_output=True, timeout=KILLED, check=False)
         self._stop()
+
+
+def require_any_sandbox() -> None:
+    """Raises:
+    InvalidValue: there is neither bubblewrap nor a container engine; says what to install.
+    """
+    if why_not() and not engine():
+        require_sandbox()
 
 
 def open_sandbox(

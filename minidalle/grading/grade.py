@@ -23,7 +23,7 @@ from sqlalchemy.exc import SAWarning
 from minidalle.checkpoint import CheckpointError
 from minidalle.course.building.build import topic
 from minidalle.errors import InvalidValue, require
-from minidalle.grading.confinement import require_sandbox
+from minidalle.grading.container import require_any_sandbox
 from minidalle.grading.handed_in import submission_digest
 from minidalle.grading.nbgrader_settings import course_settings
 from minidalle.grading.records import Folders, Setup, forget, grade_digest, read_record
@@ -129,7 +129,7 @@ def grade_lesson(
         InvalidValue: no sandbox, no release, a gradebook that does not fit, or no student that the pattern fits.
     """
     if not options.setup.unsafe:
-        require_sandbox()
+        require_any_sandbox()
     release = read_release(folders.root, lesson)
     db_url = course_settings(folders.root).CourseDirectory.db_url
     enter(release, db_url)

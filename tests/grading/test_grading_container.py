@@ -17,7 +17,9 @@ from minidalle.exercises import EXERCISES
 from minidalle.grading import confinement, container
 from minidalle.grading.judge import grade_cells
 from minidalle.grading.limits import Limits
+from minidalle.grading.released import read_release
 from minidalle.grading.sandbox import Sandbox
+from minidalle.grading.warm_sandbox import close_sandbox, warm_sandbox
 
 CELLS = [
     Cell("code cell 1", "def text_to_bytes(text):\n    print('hello')\n    return list(text.encode())"),
@@ -96,11 +98,27 @@ def test_without_any_sandbox_nothing_is_graded(monkeypatch: pytest.MonkeyPatch, 
     container.engine.cache_clear()
     with pytest.raises(InvalidValue, match=r"bubblewrap is missing: apt install bubblewrap.* --unsafe runs them with"):
         container.open_sandbox()
+    with pytest.raises(InvalidValue, match="bubblewrap is missing"):
+        container.require_any_sandbox()
     with container.open_sandbox(unsafe=True) as sandbox:
         assert sandbox.unsafe
     monkeypatch.undo()
     confinement.why_not.cache_clear()
     container.engine.cache_clear()
+
+
+def test_grading_takes_containers_where_bubblewrap_does_not_work(engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "why_not", lambda: "none here")
+    container.require_any_sandbox()
+    close_sandbox()
+    release = read_release(Path(__file__).parents[2], "01-tokenization")
+    try:
+        sandbox = warm_sandbox(release)
+        assert type(sandbox) is container.Containers
+        (right, _) = grade_cells(CELLS, ASKED, EXERCISES, sandbox)
+        assert right.report.passed
+    finally:
+        close_sandbox()
 
 
 def test_where_bubblewrap_works_it_is_taken(monkeypatch: pytest.MonkeyPatch, engine: None) -> None:

@@ -267,7 +267,8 @@ HINTS = (
     "First each token's surprise, as in `sequence_loss`, then two numbers of each image: the sum of what counts, and "
     "how many tokens that is. All three results are made of these sums and counts.",
     "With s = nats.where(mask, 0).sum(1) and n = mask.sum(1): mean m = s.sum() / n.sum(), per_image = s / n, and "
-    "se = √(B / (B − 1) · Σ (s − m n)²) / n.sum(). `torch.promote_types(logits.dtype, torch.float32)` is what to compute in: half precision has too few digits.",
+    "se = √(B / (B − 1) · Σ (s − m n)²) / n.sum(). "
+    "`torch.promote_types(logits.dtype, torch.float32)` is what to compute in: half precision has too few digits.",
     """\
 def token_nll(logits, targets, mask):
     nats = ...  # [B, N]

@@ -987,7 +987,9 @@ def sam_perturbation__right_by_hand(params, gradients, rho, adaptive=False):
         if length == 0 or not math.isfinite(length):
             return [param.new_zeros(param.shape) for param in params]
         if adaptive:
-            return [param.square() * gradient * (rho / length) for param, gradient in zip(params, gradients, strict=True)]
+            return [
+                param.square() * gradient * (rho / length) for param, gradient in zip(params, gradients, strict=True)
+            ]
         return [gradient * (rho / length) for gradient in gradients]
 
 

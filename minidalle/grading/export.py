@@ -42,9 +42,11 @@ class Grade:
 
 def gradebook_grades(lesson: str, db_url: str) -> tuple[list[Grade], float] | None:
     """The grades that nbgrader's gradebook has, by student, and the points that there are; None where it has none."""
-    from nbgrader.api import Gradebook, MissingEntry
+    from nbgrader.api import MissingEntry
 
-    with Gradebook(db_url) as gradebook:
+    from minidalle.grading.gradebook import open_gradebook
+
+    with open_gradebook(db_url) as gradebook:
         try:
             assignment = gradebook.find_assignment(lesson)
         except MissingEntry:

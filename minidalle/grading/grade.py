@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import MissingEntry
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning
@@ -24,6 +24,7 @@ from minidalle.checkpoint import CheckpointError
 from minidalle.course.building.build import topic
 from minidalle.errors import InvalidValue, require
 from minidalle.grading.container import require_any_sandbox
+from minidalle.grading.gradebook import open_gradebook
 from minidalle.grading.handed_in import submission_digest
 from minidalle.grading.nbgrader_settings import course_settings
 from minidalle.grading.records import Folders, Setup, forget, grade_digest, read_record
@@ -153,7 +154,7 @@ def grade_lesson(
 
 def _leave_to_a_person(release: Release, db_url: str, student: str) -> None:
     """In the gradebook, no score of a check stands where grading failed, not even one of an earlier run."""
-    with _quiet_queries(), Gradebook(db_url) as gradebook:
+    with _quiet_queries(), open_gradebook(db_url) as gradebook:
         gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(release.lesson, student)
         for grade in (grade for notebook in submission.notebooks for grade in notebook.grades):
@@ -162,7 +163,7 @@ def _leave_to_a_person(release: Release, db_url: str, student: str) -> None:
 
 
 def _in_gradebook(release: Release, db_url: str) -> set[str]:
-    with Gradebook(db_url) as gradebook:
+    with open_gradebook(db_url) as gradebook:
         try:
             return {one.student.id for one in gradebook.find_assignment(release.lesson).submissions}
         except MissingEntry:

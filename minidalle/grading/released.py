@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbformat import from_dict
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import MissingEntry
 from nbgrader.preprocessors import SaveCells
 
 from minidalle.course.building.build import topic
 from minidalle.course.building.course_file import Course, find_course
-from minidalle.course.building.release import COURSE
 from minidalle.course.notebook_code import Asked, Cell, asked_checks
 from minidalle.errors import InvalidValue, require
+from minidalle.grading.gradebook import open_gradebook, prepare_gradebook
 
 NotebookCell = dict[str, Any]
 
@@ -152,10 +152,10 @@ def enter(release: Release, db_url: str) -> bool:
     Raises:
         InvalidValue: work on it is graded already, and the release now has more or fewer cells.
     """
-    Gradebook(db_url, COURSE).close()  # made here: two workers who make it at once would clash
+    prepare_gradebook(db_url)
     if entered(release, db_url) == release.entries:
         return False
-    with Gradebook(db_url) as gradebook:
+    with open_gradebook(db_url) as gradebook:
         gradebook.update_or_create_assignment(release.lesson)
     about = {"notebook": release.name, "assignment": release.lesson, "db_url": db_url}
     try:
@@ -170,7 +170,7 @@ def enter(release: Release, db_url: str) -> bool:
 
 def entered(release: Release, db_url: str) -> dict[str, Entered]:
     """What the gradebook has of a release's notebook: by cell's id. Empty where it has none."""
-    with Gradebook(db_url) as gradebook:
+    with open_gradebook(db_url) as gradebook:
         try:
             notebook = gradebook.find_notebook(release.name, release.lesson)
         except MissingEntry:

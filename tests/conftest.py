@@ -1,11 +1,17 @@
 """What all tests share: a cache of rendered pictures that is theirs, and one thread each."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+
+def pytest_configure() -> None:
+    """Scripts beside this Python are found, as in an activated environment: nbgrader starts `alembic` by its name."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -62,6 +62,8 @@ def why_not() -> str:
         return f"there is no sandbox on {sys.platform}: use Linux, WSL 2, or a virtual machine with Linux"
     if not shutil.which("bwrap"):
         return f"bubblewrap is missing: {MEND}"
+    if hidden := [place for place in (*_prefixes(), *_libraries()) if Path(place).is_relative_to("/tmp")]:
+        return f"this Python lies in {hidden[0]}, and each answer has a /tmp of its own: make the environment elsewhere"
     from minidalle.grading.stripped import PACKAGE
 
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from minidalle.course.cell_notes import newer_try, notes_on_names
+from minidalle.course.code_names import global_names
 from minidalle.course.notebook_code import Cell, definitions
 
 SETUP = "import math\nfrom math import pi\nLIMIT = 3\nMADE = sorted('b')\ndef helper(): return 1\nsmall = lambda x: x"
@@ -48,7 +49,7 @@ def test_what_is_no_variable_of_the_notebook_is_not(answer: str) -> None:
 def test_what_the_packages_function_names_too_is_not() -> None:
     place: dict = {}
     exec("def reference(x): return pairs", place)
-    assert notes("def f(x): return pairs", reference=place["reference"]) == []
+    assert notes("def f(x): return pairs", known=global_names(place["reference"])) == []
 
 
 def test_names_that_a_check_would_not_know() -> None:

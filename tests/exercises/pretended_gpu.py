@@ -24,6 +24,9 @@ MOVES = {"to", "cpu", "cuda", "type_as"}
 class Pretender(Tensor):
     """A tensor on a GPU that is not there."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Pretender":
+        return self.detach().clone().requires_grad_(self.requires_grad)
+
 
 class _Mode(TorchFunctionMode):
     def __torch_function__(self, func: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:

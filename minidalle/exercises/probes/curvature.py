@@ -114,7 +114,7 @@ def probe_top_eigenvalue(
     """The value, where it has to be exact, and what is true of the error bound however it was found."""
     product = Matrix(matrix.tolist())
     value, error = function(product, len(matrix), which, seed, tolerance, most)
-    truth = torch.linalg.eigvalsh(matrix.double())
+    truth = torch.linalg.eigvalsh(product.table)
     off = (truth - value).abs().min().item()
     rounding = 1e-10 * truth.abs().max().item()
     fair = most >= 10 * len(matrix)  # enough products for any method to get there
@@ -138,7 +138,7 @@ def probe_hutchinson_trace(function: Function, matrix: Tensor, samples: int, see
     mean, error = function(first, len(matrix), samples, seed)
     function(again, len(matrix), samples, seed)
     function(other, len(matrix), samples, seed + 1)
-    values = torch.stack([z @ matrix.double() @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
+    values = torch.stack([z @ first.table @ z for z in first.seen or [torch.zeros(len(matrix)).double()]])
     spread = values.std().item() if len(values) > 1 else 0.0
     diagonal = torch.equal(matrix, matrix.diag().diag())
     return {

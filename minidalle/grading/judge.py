@@ -8,7 +8,6 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from minidalle.course.checking.findings import RUNS, Line
@@ -164,16 +163,3 @@ def _question(exercise: Exercise, known: _Known) -> dict[str, Any]:
 def _own_text(needed: Exercise, exercise: Exercise) -> str:
     """The text of a function that is the course's own; of the package's it is `supplied`."""
     return "" if needed.id in EXERCISES else own_need(needed, exercise)
-
-
-def module_files(folder: Path, most: int = 1 << 20) -> dict[str, str]:
-    """Python files beside a notebook, as text; links, huge and unreadable ones are left out."""
-    found: dict[str, str] = {}
-    for file in sorted(folder.glob("*.py"))[:20]:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > most:
-            continue
-        try:
-            found[file.name] = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-    return found

@@ -7,7 +7,7 @@ code. What an exercise needs of others is sent along with it, as text (`supplied
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from minidalle.course.checking.observe import observe
@@ -141,13 +141,3 @@ def supplied(exercise: Exercise, exercises: Mapping[str, Exercise]) -> list[dict
 def _as_text(function: Function) -> dict[str, str]:
     source = textwrap.dedent(inspect.getsource(function))
     return {"module": function.__module__, "name": function.__name__, "source": source}
-
-
-def imports_in(sources: Iterable[str]) -> Iterator[str]:
-    """The import statements at the top level of code, each as a line of its own; what is no Python has none."""
-    for source in sources:
-        try:
-            body = ast.parse(source).body
-        except SyntaxError:
-            continue
-        yield from (ast.unparse(one) for one in body if isinstance(one, ast.Import | ast.ImportFrom))

@@ -15,7 +15,7 @@ from minidalle.training.distributed import Ranks
 from minidalle.training.gradients import checkpointed, compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
-from minidalle.vqgan import VQGAN, VQGANOutput
+from minidalle.vqgan import VQGAN, VQGANConfig, VQGANOutput
 from minidalle.vqgan.autoencoder import Level, Middle
 from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
 from minidalle.vqgan.quantizer import code_statistics, codebook_usage
@@ -42,7 +42,7 @@ class VQGANStage:
         self.rows = pictures.rows("train")
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.device = next(vqgan.parameters()).device
-        self.vqgan.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        self.vqgan.to(memory_format=fast_format(vqgan.config, self.device))  # type: ignore[call-overload]  # no stubs
         self.weights = LossWeights(config.l1_weight, config.mse_weight, config.gradient_weight)
         self.average = Average(vqgan, config.average)
         if config.checkpoint_activations:
@@ -176,6 +176,12 @@ class VQGANStage:
             self.usage = codebook_usage(self.counts)
             self.counts.zero_()
         return dict(zip(("codes_used", "perplexity"), self.usage, strict=False))
+
+
+def fast_format(config: VQGANConfig, device: torch.device) -> torch.memory_format:
+    """The order of numbers in memory that trains faster: channels last, but with group norms on a CPU, where the way
+    back through one in bf16 takes 35 times as long in that order."""
+    return torch.contiguous_format if config.groups and device.type == "cpu" else torch.channels_last
 
 
 @torch.no_grad()

@@ -62,3 +62,16 @@ def train(
     from minidalle.cli.training_speeds import show_training
 
     raise typer.Exit(show_training(shape.value, device, batch, steps, runs, compiled, peers, json))
+
+
+@bench.command(epilog="Example: minidalle bench scaling --out scaling.png")
+def scaling(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
+    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 5,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
+) -> None:
+    """Measure how time and memory grow with batch, tokens, width, data, pictures drawn at once, and ranks."""
+    from minidalle.cli.scaling import show_scaling
+
+    show_scaling(device, runs, out, json)

@@ -6,6 +6,7 @@ is time: they are graded in the end, after some twenty seconds; it is asked for 
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -153,11 +154,12 @@ def test_what_becomes_of_it_there_and_here(
 def test_a_print_that_imitates_a_report_stands_where_one_is_looked_for(
     plain: tuple[Path, dict[str, list[Any]]], ours: tuple[Folders, subprocess.CompletedProcess[str]]
 ) -> None:
-    """Whoever opens the graded notebook there reads that it passed; here the report's cell has the report alone."""
+    """Whoever opens the graded notebook there reads that it passed; here it is quoted in a note of the report."""
     assert IMITATED in outputs(plain[0] / "autograded", "imitates").splitlines()
     shown = outputs(ours[0].autograded, "imitates")
     assert "not right yet" in shown
-    assert IMITATED not in shown
+    assert f">{IMITATED}" not in shown
+    assert shown.count(IMITATED) == len(re.findall(rf"Note: .{{,80}}begin: {IMITATED}", shown)) == 1
     assert IMITATED not in ours[1].stdout
 
 

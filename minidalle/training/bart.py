@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
-from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.batches import batch_rows
 from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_pixels
@@ -104,7 +104,11 @@ class BartStage:
         self.average = Average(bart, config.average)
 
     def step(self, n: int) -> dict[str, float]:
-        """Take step `n`: one batch, shared by the ranks."""
+        """Take step `n`: one batch, shared by the ranks.
+
+        What is drawn for the batch is the same for any number of ranks. What the model's dropout leaves out is the
+        one exception: each rank draws it for its own rows.
+        """
         torch.manual_seed(stream_seed(self.seed, "bart", n, self.ranks.rank))
         self.bart.train()
         batch = self._batch(n)
@@ -127,7 +131,7 @@ class BartStage:
 
     def evaluate(self) -> dict[str, float]:
         """Nats per token on `dev`, of the averaged weights."""
-        rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
+        rows = self.ranks.part(self.pictures.rows("dev"))
         total = row_nats(self._steady, self.tokens, rows).sum(dtype=torch.float64)
         total, count = self.ranks.sum(torch.stack([total, total.new_tensor(len(rows))])).tolist()
         return {"dev_loss": total / count / self.tokens.image.shape[1]}
@@ -158,41 +162,45 @@ class BartStage:
     def _batch_rows(self, n: int) -> np.ndarray:
         return batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
 
-    def _rows(self, n: int) -> np.ndarray:
-        return rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
-
     def _batch(self, n: int) -> tuple[Tensor, ...]:
-        """text, mask, image_in, image and colors of step `n`, with captions dropped or reworded."""
-        chance = generator(self.seed, "bart batch", n, self.ranks.rank)
-        rows = torch.from_numpy(self._rows(n))
+        """text, mask, image_in, image and colors of this rank's rows of step `n`, with captions dropped or reworded.
+
+        Lots are drawn for all rows of the step, and then shared.
+        """
+        chance, share = generator(self.seed, "bart batch", n, 0), self.ranks.part
+        rows = torch.from_numpy(self._batch_rows(n))
         text, mask = self._text(n, rows)
-        image = self.tokens.image[rows]
+        image, before = self.tokens.image[share(rows)], self.tokens.image[share(rows.roll(1))]
         null_text, null_mask = torch.zeros_like(text[0]), torch.zeros_like(mask[0])
         null_text[: len(self.null)], null_mask[: len(self.null)] = self.null, True
         keep = torch.rand(len(rows), generator=chance) >= self.config.caption_dropout
-        text, mask = drop_captions(text, mask, null_text, null_mask, keep)
+        text, mask = drop_captions(text, mask, null_text, null_mask, share(keep))
         longest = int(mask.sum(1).max())
         rate = self.config.token_noise * torch.rand(len(rows), 1, generator=chance)
-        replace = torch.rand(image.shape, generator=chance) < rate
-        image_in = shift_right(corrupt_tokens(image, image.roll(1, 0), replace), self.bart.config.start_token)
-        batch = (text[:, :longest], mask[:, :longest], image_in, image, self.tokens.colors[rows])
+        replace = torch.rand(len(rows), image.shape[1], generator=chance) < rate
+        image_in = shift_right(corrupt_tokens(image, before, share(replace)), self.bart.config.start_token)
+        batch = (text[:, :longest], mask[:, :longest], image_in, image, self.tokens.colors[share(rows)])
         return tuple(part.to(self.device) for part in batch)
 
     def _text(self, n: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Text tokens and mask of the rows; some captions lose their style or, after the draft's steps, their words."""
-        text, mask = self.tokens.text[rows], self.tokens.text_mask[rows]  # copies: an index of many rows is no view
+        """Text tokens and mask of this rank's share of the rows of step `n`.
+
+        Some captions lose their style or, after the draft's steps, their words.
+        """
         reworded = self.config.reword if n >= self.config.draft_steps and "keywords" in self.pictures.columns else 0.0
-        chance = numpy_generator(self.seed, "words", n, self.ranks.rank)
+        chance = numpy_generator(self.seed, "words", n, 0)
         lots = chance.random(len(rows))
-        changed = np.flatnonzero(lots < reworded + self.config.style_dropout)
-        captions = [
-            self._reworded(int(rows[place]), chance)
+        captions = {
+            place: self._reworded(int(rows[place]), chance)
             if lots[place] < reworded
             else without_style(self.pictures.captions[rows[place]])
-            for place in changed
-        ]
-        if captions:
-            text[changed], mask[changed] = self.codec.tokenizer.encode_batch(captions)
+            for place in np.flatnonzero(lots < reworded + self.config.style_dropout)
+        }
+        places = self.ranks.part(np.arange(len(rows)))
+        text, mask = self.tokens.text[rows[places]], self.tokens.text_mask[rows[places]]  # copies, no views
+        if changed := [place for place in places if place in captions]:
+            own = np.array(changed) - places[0]
+            text[own], mask[own] = self.codec.tokenizer.encode_batch([captions[place] for place in changed])
         return text, mask
 
     def _reworded(self, row: int, chance: np.random.Generator) -> str:

@@ -19,6 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from minidalle.data.batches import Rows, rank_slice
+
 
 class RankFailed(RuntimeError):
     """One of the processes of a training ended before the others. Its message says which, and what it said."""
@@ -36,6 +38,13 @@ class Ranks:
         """Whether this is the rank that writes files and reports."""
         return self.rank == 0
 
+    def part(self, whole: Rows) -> Rows:
+        """This rank's share of something that there is for every row of the batch, such as what was drawn by lot.
+
+        What is drawn for the whole batch and then shared is the same for any number of ranks.
+        """
+        return rank_slice(whole, self.rank, self.size)
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in place; every rank gets the same bits."""
         if self.size > 1:
@@ -51,6 +60,12 @@ class Ranks:
         if self.size > 1:
             numbers = self.sum(numbers.cpu().double()) / self.size
         return dict(zip(values, numbers.tolist(), strict=True))
+
+    def follow_first(self, *tensors: Tensor) -> None:
+        """Copy rank 0's numbers into the same tensors of all others."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says yes."""

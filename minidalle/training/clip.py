@@ -45,7 +45,7 @@ class ClipStage:
         self.average = Average(self.clip, config.average)
 
     def step(self, n: int) -> dict[str, float]:
-        """Take step `n`: one batch, shared by the ranks; its lots are the same for any number of them, but dropout's."""
+        """Take step `n`: one batch, shared by the ranks; only dropout depends on how many they are."""
         torch.manual_seed(stream_seed(self.seed, "clip", n, self.ranks.rank))
         self.clip.train()
         with autocast(self.device, self.config.precision):

@@ -51,6 +51,12 @@ class Ranks:
             dist.all_reduce(tensor)
         return tensor
 
+    def all(self, number: float) -> list[float]:
+        """What every rank gives, in order, on every rank."""
+        numbers = torch.zeros(self.size, dtype=torch.float64)
+        numbers[self.rank] = number
+        return self.sum(numbers).tolist()
+
     def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
         """The mean over all ranks of every number, a scalar; each rank must give the same names.
 

@@ -46,6 +46,7 @@ def run(
     data: DataConfig | None = None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    shard: bool = False,
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -62,6 +63,7 @@ def run(
         data: pictures to train on; None for the bundled emoji.
         block: makes the block that the other ranks work in, as when functions are swapped; the caller is in its own.
         parts: ids of the exercises whose functions are swapped for a student's there, to be noted in `run.json`.
+        shard: split the BART over the ranks while it is trained, so that a model too large for one GPU fits.
 
     Returns:
         The report's file, or None if not all stages were asked for.
@@ -84,7 +86,7 @@ def run(
         start = partial(launcher, _in_block, size, block)
         if here and here.machines > 1:
             start(_open_once, source)
-        _train(preset, folder, device, stages, watch, say, source, start)
+        _train(preset, folder, device, stages, watch, say, source, start, shard)
     if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
@@ -110,13 +112,15 @@ def _train(
     say: Say,
     source: Source,
     start: Callable[..., None],
+    shard: bool,
 ) -> None:
     """Train the stages that are asked for and not there yet."""
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
         with _timed(folder, "tokenizer"):
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
-    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
+    bart = partial(train_bart, shard=shard)
+    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
             if name == "bart" and (alone := preset.training.bart.draft_steps):

@@ -79,6 +79,7 @@ def run_stages(
     data: DataConfig | None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    shard: bool = False,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     name = "-".join([preset, *([short_name(data.source)] if data else []), *([str(seed)] if seed else [])])
@@ -90,7 +91,7 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts)
+            report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts, shard)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: {command(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

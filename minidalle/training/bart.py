@@ -21,6 +21,7 @@ from minidalle.training.averaging import Average
 from minidalle.training.config import BartTraining
 from minidalle.training.distributed import Ranks
 from minidalle.training.optimizers import Optimizers
+from minidalle.training.sharding import gathered, load_whole, put_together, split
 from minidalle.training.snapshots import below, flatten
 
 
@@ -68,9 +69,10 @@ class BartStage:
         codec: a tokenizer and VQGAN to draw samples with; its own BART is not used.
         seed: of every random draw.
         ranks: this process among those that train together.
+        shard: split the model over the ranks, see `minidalle.training.sharding`.
 
     Raises:
-        InvalidValue: there are steps for a draft that the model does not have.
+        InvalidValue: there are steps for a draft that the model does not have; or it cannot be split.
     """
 
     name = "bart"
@@ -84,6 +86,7 @@ class BartStage:
         codec: TextToImage,
         seed: int,
         ranks: Ranks,
+        shard: bool = False,
     ) -> None:
         self.config, self.bart, self.pictures, self.tokens = config, bart, pictures, tokens
         self.codec, self.seed, self.ranks = codec, seed, ranks
@@ -99,9 +102,16 @@ class BartStage:
             "0 for a BART without a draft",
         )
         require(not (config.calibrate and bart.config.tied), "calibrate", True, "False for a tied BART")
-        self.objective = ranks.share(BartObjective(bart), unused=drafts)
+        muon = shard and config.optimizer == "muon"
+        require(not muon, "--shard-model", True, "optimizer='adamw': Muon needs whole matrices")
+        self.shard = shard
+        self._copy: Bart | None = None
+        self.average = Average(bart, config.average)  # before: what is split cannot be copied
+        objective = BartObjective(bart)
+        self.objective = split(objective, ranks) if shard else ranks.share(objective, unused=drafts)
+        if shard:
+            split(self.average.model, ranks)
         self.optimizers = Optimizers(bart, config, elsewhere=("tokens", "positions", "head", "drafter"))
-        self.average = Average(bart, config.average)
 
     def step(self, n: int) -> dict[str, float]:
         """Take step `n`: one batch, shared by the ranks.
@@ -110,6 +120,7 @@ class BartStage:
         one exception: each rank draws it for its own rows.
         """
         torch.manual_seed(stream_seed(self.seed, "bart", n, self.ranks.rank))
+        self._copy = None
         self.bart.train()
         batch = self._batch(n)
         with autocast(self.device, self.config.precision):
@@ -132,32 +143,41 @@ class BartStage:
     def evaluate(self) -> dict[str, float]:
         """Nats per token on `dev`, of the averaged weights."""
         rows = self.ranks.part(self.pictures.rows("dev"))
-        total = row_nats(self._steady, self.tokens, rows).sum(dtype=torch.float64)
+        total = row_nats(self.steady, self.tokens, rows).sum(dtype=torch.float64)
         total, count = self.ranks.sum(torch.stack([total, total.new_tensor(len(rows))])).tolist()
         return {"dev_loss": total / count / self.tokens.image.shape[1]}
 
     def sample(self) -> np.ndarray:
         """Sixteen captions of `dev`: the real pictures above the drawn ones."""
         rows = self.pictures.rows("dev")[:16]
-        pipeline = TextToImage(self.codec.tokenizer, self.codec.vqgan, self._steady)
+        pipeline = TextToImage(self.codec.tokenizer, self.codec.vqgan, self.steady)
         sampling = SamplingConfig(temperature=0.5, guidance=2.0)
         drawn = to_pixels(pipeline.draw([self.pictures.captions[row] for row in rows], range(len(rows)), sampling))
         return sheet(np.concatenate([self.pictures.pictures[rows], drawn]), columns=len(rows), scale=2)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights and optimizer state."""
-        return flatten(model=self.bart.state_dict(), average=self._steady.state_dict(),
-                       optimizer=self.optimizers.tensors())  # fmt: skip
+        states = flatten(model=self.bart.state_dict(), average=self.average.model.state_dict(),
+                         optimizer=self.optimizers.tensors())  # fmt: skip
+        return gathered(states, self.ranks)
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
-        self.bart.load_state_dict(below(tensors, "model"))
-        self._steady.load_state_dict(below(tensors, "average"))
+        load_whole(self.bart, below(tensors, "model"))
+        load_whole(self.average.model, below(tensors, "average"))
         self.optimizers.restore(below(tensors, "optimizer"))
+        self._copy = None
 
     @property
-    def _steady(self) -> Bart:
-        return self.average.model
+    def steady(self) -> Bart:
+        """The averaged model. Where it is split, a whole copy: all ranks must ask for it at once after a step."""
+        if not self.shard:
+            return self.average.model
+        if self._copy is None:
+            with torch.device("meta"):
+                copy = Bart(self.bart.config)
+            self._copy = put_together(self.average.model, copy).eval().requires_grad_(False)
+        return self._copy
 
     def _batch_rows(self, n: int) -> np.ndarray:
         return batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)

@@ -79,8 +79,7 @@ class Ranks:
 
     def wait(self) -> None:
         """Return when every rank has come this far."""
-        if self.size > 1:
-            dist.barrier()
+        self.any(False)
 
     def share(self, module: nn.Module, unused: bool = False) -> nn.Module:
         """The module with its gradients averaged over the ranks in every backward pass (torch's own DDP).

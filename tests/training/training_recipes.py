@@ -55,6 +55,11 @@ def open_squares(data: None, size: int, progress: object = None) -> CaptionedPic
     return squares(size)
 
 
+def open_worded(data: None, size: int, progress: object = None) -> CaptionedPictures:
+    """The squares with other words in the place of the emoji."""
+    return worded()
+
+
 def emoji_sample(size: int) -> CaptionedPictures:
     """Some hundreds of real emoji, from a folder that a test has prepared."""
     folder = Path(os.environ[EMOJI_SAMPLE])

@@ -20,6 +20,7 @@ from minidalle.errors import InvalidValue, require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
 from minidalle.runtime import pick_device
+from minidalle.training import torchrun
 from minidalle.training.distributed import Ranks, launch, ranks_that_pay
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
@@ -45,6 +46,7 @@ def run(
     data: DataConfig | None = None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    shard: bool = False,
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -61,6 +63,7 @@ def run(
         data: pictures to train on; None for the bundled emoji.
         block: makes the block that the other ranks work in, as when functions are swapped; the caller is in its own.
         parts: ids of the exercises whose functions are swapped for a student's there, to be noted in `run.json`.
+        shard: split the BART over the ranks while it is trained, so that a model too large for one GPU fits.
 
     Returns:
         The report's file, or None if not all stages were asked for.
@@ -69,33 +72,77 @@ def run(
         InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    device = str(pick_device(device))
+    here = torchrun.seat()
+    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
+    if here and here.rank:
+        torchrun.follow(here, device)
+        return None
+    size = _how_many(ranks, preset, device, here)
+    preset = replace(preset, training=replace(preset.training, ranks=size))
+    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+        data = _claim(folder, preset, data, say)
+        _note_parts(folder, parts)
+        source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
+        start = partial(launcher, _in_block, size, block)
+        if here and here.machines > 1:
+            start(_open_once, source)
+        _train(preset, folder, device, stages, watch, say, source, start, shard)
+    if not set(STAGES) <= set(stages):
+        return None
+    say("drawing held-out captions")
+    return write_report(folder, preset, source(), device)
+
+
+def _how_many(ranks: int, preset: Preset, device: str, here: torchrun.Seat | None) -> int:
+    """How many ranks to train with: those that torchrun started, or as many as are asked for or pay."""
+    if here:
+        return here.size
     ranks = ranks or preset.training.ranks or ranks_that_pay(device)
-    preset = replace(preset, training=replace(preset.training, ranks=ranks))
-    data = _claim(folder, preset, data, say)
-    _note_parts(folder, parts)
-    start = partial(launch, _in_block, ranks, block)
-    source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
+    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
+    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
+    return ranks
+
+
+def _train(
+    preset: Preset,
+    folder: Path,
+    device: str,
+    stages: tuple[str, ...],
+    watch: Watch | None,
+    say: Say,
+    source: Source,
+    start: Callable[..., None],
+    shard: bool,
+) -> None:
+    """Train the stages that are asked for and not there yet."""
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
         with _timed(folder, "tokenizer"):
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
-    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
+    bart = partial(train_bart, shard=shard)
+    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
-            say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
+            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
             if name == "bart" and (alone := preset.training.bart.draft_steps):
                 say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
             with _timed(folder, name):
                 start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:
         if name in stages and not (folder / name / "clip.safetensors").exists():
-            say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
+            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
             with _timed(folder, name):
                 _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
-    if not set(STAGES) <= set(stages):
-        return None
-    say("drawing held-out captions")
-    return write_report(folder, preset, source(), device)
+
+
+def _counted(ranks: int) -> str:
+    return "1 rank" if ranks == 1 else f"{ranks} ranks"
+
+
+def _open_once(ranks: Ranks, source: Source) -> None:
+    """Render or decode the pictures on each machine, before any rank has to wait for another within a training."""
+    here = torchrun.seat()
+    if here and here.local_rank == 0:
+        source()
 
 
 def _in_block(ranks: Ranks, block: Block, work: Callable[..., None], *arguments: Any, **first: Any) -> None:
@@ -128,6 +175,10 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     noted = load_json(folder / "run.json") if (folder / "run.json").exists() else None
     old = (noted or {}).get("data")
     if noted:
+        now = preset.training.ranks
+        if (begun := noted["preset"]["training"]["ranks"]) != now:
+            say(f"begun with {_counted(begun)}, goes on with {_counted(now)}: the same training, up to rounding")
+            noted["preset"]["training"]["ranks"] = now
         other = other_data(old, None) if data is None else ""
         _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
     data = settled(data, old)

@@ -21,7 +21,7 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 
-PresetName = StrEnum("PresetName", ["tiny", "baseline", "cpu", "shipped", "gpu", "dalle-mini", "dalle-mega"])
+PresetName = StrEnum("PresetName", "tiny baseline cpu shipped gpu gpu-128 dalle-mini dalle-mega")
 StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart", "reranker", "scorer"])
 
 PresetOption = Annotated[PresetName, typer.Option("--preset", help="Sizes and settings; see the README.")]
@@ -38,6 +38,7 @@ PrecisionOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw: another seed is another run.")]
 RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
+ShardOption = Annotated[bool, typer.Option("--shard-model", help="BART: split it over the ranks, to save memory.")]
 DataOption = Annotated[
     str | None,
     typer.Option(
@@ -127,13 +128,14 @@ def train(
     image_column: ImageColumnOption = None,
     caption_column: CaptionColumnOption = None,
     most: MostOption = None,
+    shard_model: ShardOption = False,
 ) -> None:
     """Train one stage of a run."""
     from minidalle.cli.training import data_asked_for, run_stages
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures)
+    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model)
 
 
 @app.command(
@@ -149,9 +151,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
     candidates: CandidatesOption = 1,
     run: RunOption = None,
-    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path(
-        "drawn.png"
-    ),
+    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for pictures.")] = Path("drawn.png"),
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
     parts: PartsOption = None,

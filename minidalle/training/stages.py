@@ -81,13 +81,15 @@ def train_bart(
     source: Source,
     device: str,
     watch: Watch | None = None,
+    shard: bool = False,
 ) -> None:
     """Train a BART on the tokens of the run's tokenizer and VQGAN; writes `folder/bart.safetensors`.
 
-    The arguments are those of `train_vqgan`.
+    The arguments are those of `train_vqgan`, and `shard`: split the model over the ranks.
 
     Raises:
         CheckpointError: the run has no tokenizer or VQGAN yet.
+        InvalidValue: the model cannot be split.
     """
     torch.manual_seed(stream_seed(training.seed, "bart weights"))
     bart = Bart(config).to(device)
@@ -96,13 +98,14 @@ def train_bart(
     pictures = source()
     tokens = tokenize(pictures.captions, pictures.pictures, tokenizer.encode_batch, vqgan.encode, torch.device(device))
     codec = TextToImage(tokenizer, vqgan, bart)
-    stage = BartStage(training.bart, bart, pictures, tokens, codec, training.seed, ranks)
+    stage = BartStage(training.bart, bart, pictures, tokens, codec, training.seed, ranks, shard)
     train(stage, training.bart, folder / "training" / "bart", ranks, watch)
+    finished = stage.steady
     if ranks.first:
         if training.bart.calibrate and len(dev := pictures.rows("dev")):
-            found = calibrate(stage.average.model, tokens, dev)
+            found = calibrate(finished, tokens, dev)
             save_json(folder / "training" / "bart" / "calibration.json", found._asdict())
-        save_model(folder / "bart.safetensors", stage.average.model, config)
+        save_model(folder / "bart.safetensors", finished, config)
 
 
 def train_clip(

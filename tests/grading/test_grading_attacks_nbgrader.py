@@ -1,7 +1,7 @@
 """Submissions that nbgrader itself stumbles over, with its own grader first: lost, hung, or paid for nothing.
 
-Each is one student of a class, with the same notebook there and here. What 300,000 lines of print cost plain nbgrader
-is time: they are graded in the end, after some twenty seconds; it is asked for four.
+Each is one student of a class, with the same notebook there and here. 600,000 lines of print cost plain nbgrader time:
+they were graded in the end, after more than ten seconds; here it has two.
 """
 
 import json
@@ -31,8 +31,8 @@ WRONG = "def merge_pair(word, pair):\n    return 7\n"
 
 def runs(line: str, answer: str = RIGHT) -> Callable[[Book], Book]:
     """An answer that does something in each call."""
-    head, _, body = answer.strip().partition(":\n")
-    return lambda made: with_source(made, SOLUTION, f"{head}:\n    {line}\n{body}\n")
+    head, _, body = answer.partition("(word, pair):\n")
+    return lambda made: with_source(made, SOLUTION, f"{head}(word, pair):\n    {line}\n{body}")
 
 
 def empties_checks(made: Book) -> Book:
@@ -70,7 +70,7 @@ STUDENTS: dict[str, Callable[[Book], Book | bytes]] = {
     "damaged": lambda made: b'{"cells": [',
     "deleted": without_check,
     "imitates": runs(f"print({IMITATED!r}, flush=True)", WRONG),
-    "lines": runs("for _ in range(300_000): print('line')"),
+    "lines": runs("if not SEEN: SEEN.append([print('line') for _ in range(600_000)])", f"SEEN = []\n{RIGHT}"),
     "linked": right,
     "pipe": right,
     "prints": runs("print('x' * 2_000_000)"),
@@ -80,7 +80,7 @@ STUDENTS: dict[str, Callable[[Book], Book | bytes]] = {
     "zoe": right,
 }
 BESIDE = {"pipe": pipe, "linked": links}
-SECONDS = {"pipe": 5, "lines": 4}
+SECONDS = {"pipe": 5, "lines": 2}
 TOGETHER = "[cz]o*"  # copied, and zoe, who did nothing and comes after
 PLAINLY = {  # fate, points, waits for a person
     "bytes": ["failed, not graded", 0, False],

@@ -1,7 +1,5 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,16 +11,19 @@ from typing import Any
 
 import torch
 
-from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.checkpoint import load_json, save_json
 from minidalle.data import CaptionedPictures, DataConfig
 from minidalle.data.origin import note_data, open_pictures, other_data, settled
+from minidalle.data.pictures import write_skipped
+from minidalle.data.token_shards import TokenShards
 from minidalle.errors import InvalidValue, require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
 from minidalle.runtime import pick_device
+from minidalle.training.codec import Codec, load_codec, save_codec
 from minidalle.training.distributed import Ranks, launch, ranks_that_pay
 from minidalle.training.loop import Watch
-from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
+from minidalle.training.stages import Source, train_bart, train_bart_on_tokens, train_clip, train_tokenizer, train_vqgan
 
 STAGES = ("tokenizer", "vqgan", "bart")
 JUDGES = ("reranker", "scorer")
@@ -98,6 +99,59 @@ def run(
     return write_report(folder, preset, source(), device)
 
 
+def run_on_tokens(
+    preset: Preset,
+    folder: Path,
+    tokens: Path,
+    device: str = "auto",
+    ranks: int = 0,
+    watch: Watch | None = None,
+    say: Say = lambda line: None,
+) -> Path:
+    """Train a BART on tokens that `minidalle encode` wrote. What encoded them becomes the run's tokenizer and VQGAN.
+
+    The arguments are those of `run`; of the preset, the BART's sizes are used, as far as the tokens leave them open.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InvalidValue: the tokens are not all there; or the folder holds a run with other settings or data.
+        Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
+    """
+    device = str(pick_device(device))
+    ranks = ranks or preset.training.ranks or ranks_that_pay(device)
+    shards, codec = TokenShards(tokens), load_codec(tokens, torch.device("cpu"))
+    made = codec.encoding(shards.encoding.part_rows).name == shards.encoding.name
+    require(made, "--tokens", str(tokens), "the tokenizer and the VQGAN that encoded them in their folder, not others")
+    preset = replace(preset_for(preset, codec), training=replace(preset.training, ranks=ranks))
+    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
+    settings["data"] = {**asdict(shards.source), "pictures": len(shards), "digest": shards.digest}
+    if (folder / "run.json").exists():
+        noted = load_json(folder / "run.json")
+        other = other_data(noted.get("data"), settings["data"])
+        _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
+    else:
+        save_json(folder / "run.json", settings)
+    say(
+        f"{len(shards):,} rows of tokens: {len(shards.rows('train')):,} to train on, {len(shards.rows('dev')):,} of dev"
+    )
+    save_codec(codec, folder)
+    if not (folder / "bart.safetensors").exists():
+        say(f"training the bart with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
+        with _timed(folder, "bart"):
+            launch(train_bart_on_tokens, ranks, folder, preset.bart, preset.training, tokens, device, watch=watch)
+    return folder
+
+
+def preset_for(preset: Preset, codec: Codec) -> Preset:
+    """A preset whose BART reads and writes the tokens of a codec."""
+    words, picture = codec.tokenizer, codec.vqgan.config
+    bart = replace(preset.bart, text_vocab=words.vocab_size, text_length=words.config.text_length,
+                   image_codes=picture.codes, image_length=picture.tokens)  # fmt: skip
+    return replace(preset, tokenizer=words.config, vqgan=picture, bart=bart)
+
+
 def _in_block(ranks: Ranks, block: Block, work: Callable[..., None], *arguments: Any, **first: Any) -> None:
     """What every rank does: the work, in its block."""
     with nullcontext() if ranks.first else block():
@@ -138,7 +192,7 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     if noted:
         _refuse(folder, [other_data(old, new)])
     save_json(folder / "run.json", {**(noted or settings), "data": new})
-    _list_skipped(folder / "skipped.csv", pictures)
+    write_skipped(folder / "skipped.csv", pictures.skipped)
     return data
 
 
@@ -178,14 +232,6 @@ def _check_enough(preset: Preset, pictures: CaptionedPictures) -> None:
     needed = -(-codes // each)
     require(rows >= needed, "pictures to train on", rows,
             f"at least {needed}: each has {each} image tokens, and there are {codes} codes to find")  # fmt: skip
-
-
-def _list_skipped(path: Path, pictures: CaptionedPictures) -> None:
-    """Write the rows that were left out to a table, if there are any."""
-    if pictures.skipped:
-        table = io.StringIO()
-        csv.writer(table).writerows([("name", "reason"), *pictures.skipped])
-        atomic_write(path, table.getvalue())
 
 
 @contextmanager

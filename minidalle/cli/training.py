@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from minidalle.data import DataConfig
 from minidalle.errors import require
 from minidalle.presets import PRESETS
-from minidalle.run import Block, run
+from minidalle.run import Block, run, run_on_tokens
 from minidalle.training.loop import Interrupted
 from minidalle.training.loop import Progress as Step
 
@@ -78,9 +78,14 @@ def run_stages(
     data: DataConfig | None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    tokens: Path | None = None,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    name = "-".join([preset, *([short_name(data.source)] if data else []), *([str(seed)] if seed else [])])
+    if tokens is not None:
+        require(stages == ("bart",), "--tokens", str(tokens), f"train bart: no tokens are needed to train {stages[0]}")
+        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
+    source = str(tokens) if tokens else data.source if data else ""
+    name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, PRESETS[preset]
     settings = replace(settings, training=replace(settings.training, seed=seed))
     console = Console()
@@ -89,7 +94,10 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts)
+            if tokens is None:
+                report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts)
+            else:
+                report = run_on_tokens(settings, folder, tokens, device, ranks, watcher, say)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

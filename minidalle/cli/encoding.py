@@ -53,7 +53,7 @@ def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, dev
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
     for line in summary(done, out):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def summary(done: Manifest, out: Path) -> list[str]:

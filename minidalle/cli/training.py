@@ -82,7 +82,7 @@ def run_stages(
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     if tokens is not None:
-        require(stages == ("bart",), "--tokens", str(tokens), f"train bart: no tokens are needed to train {stages[0]}")
+        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
         require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
     source = str(tokens) if tokens else data.source if data else ""
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])

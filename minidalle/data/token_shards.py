@@ -155,6 +155,8 @@ class Captions(Sequence[str]):
     def __getitem__(self, row: int | slice) -> str | Sequence[str]:
         if isinstance(row, slice):
             return [self[one] for one in range(*row.indices(len(self)))]
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
         ((part, _, within),) = self.shards.by_part(np.array([int(row)]))
         return read_words(self.shards.folder, self.shards.parts[part])["caption"][int(within[0])].as_py()
 

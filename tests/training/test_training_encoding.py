@@ -120,6 +120,12 @@ def test_what_is_corrupt_is_counted_and_listed(whole: Path) -> None:
     assert [name for name, _ in rows] == LEFT_OUT
 
 
+def test_a_part_of_which_nothing_can_be_read(source: DataConfig, run: Path, tmp_path: Path) -> None:
+    done = encode(replace(source, most=6), run, tmp_path, part_rows=5)
+    assert [part[:2] for part in done.parts] == [(0, 5), (1, 0)]
+    assert TokenShards(tmp_path).take(torch.arange(5)).image.shape == (5, 16)
+
+
 def test_killed_and_stopped_it_goes_on_with_the_same_bytes(
     source: DataConfig, run: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -173,7 +179,7 @@ def test_how_far_it_is(source: DataConfig, run: Path, tmp_path: Path) -> None:
     done: list[Encoded] = []
     encode(source, run, tmp_path, "1/3", watch=done.append)
     assert [one.total for one in done] == [48] * 3
-    assert (done[-1].rows, done[-1].skipped) == (48, 2)
+    assert (done[-1].rows, done[-1].skipped) == (48, 1)
     assert done[-1].seconds_left == 0
     assert replace(done[0], total=None).seconds_left is None
     assert replace(done[0], rows=16, pictures_per_second=4.0).seconds_left == 8
@@ -198,9 +204,7 @@ def test_no_such_share(shard: str) -> None:
         Share.parse(shard)
 
 
-def test_a_folder_of_something_else_is_refused(
-    source: DataConfig, run: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_a_folder_of_something_else_is_refused(source: DataConfig, run: Path, whole: Path, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
     shutil.copytree(whole, out)
     world.write_run(other, seed=1)

@@ -23,7 +23,7 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 
-PresetName = StrEnum("PresetName", ["tiny", "baseline", "cpu", "shipped", "gpu", "dalle-mini", "dalle-mega"])
+PresetName = StrEnum("PresetName", "tiny baseline cpu shipped gpu gpu-128 dalle-mini dalle-mega")
 StageName = StrEnum("StageName", ["tokenizer", "vqgan", "bart", "reranker", "scorer"])
 
 PresetOption = Annotated[PresetName, typer.Option("--preset", help="Sizes and settings; see the README.")]

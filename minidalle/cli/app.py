@@ -9,7 +9,7 @@ import typer
 from minidalle import __version__
 from minidalle.cli.bench import bench
 from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
-from minidalle.cli.encode import TokensOption, encode
+from minidalle.cli.encode import TokensOption, encode_pictures
 from minidalle.cli.published import import_published
 
 app = typer.Typer(
@@ -175,7 +175,7 @@ def export(
     export_run(run, out)
 
 
-app.command(epilog="Example: minidalle encode 'shards/*.tar' --out tokens --shard 0/4")(encode)
+app.command("encode", epilog="Example: minidalle encode 'shards/*.tar' --out tokens --shard 0/4")(encode_pictures)
 app.command("import", epilog="Example: minidalle import kuprel/min-dalle --mini --out runs/mini")(import_published)
 
 

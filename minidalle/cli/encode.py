@@ -15,7 +15,7 @@ TokensOption = Annotated[
 ]
 
 
-def encode(
+def encode_pictures(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder with captions, parquet or tar files, or owner/name.")
     ],

@@ -82,11 +82,18 @@ class CaptionedPictures:
         return f"{line}; {len(self.skipped):,} skipped ({named}{'; …' if len(self.skipped) > 3 else ''})"
 
 
+class Captions(Protocol):
+    """Texts by row, in memory or on disk."""
+
+    def __getitem__(self, row: Any, /) -> str:
+        """A row's: the row is a number, or what can be one."""
+
+
 class CaptionedRows(Protocol):
     """Captioned pictures, or rows of tokens on disk: what the training of a BART asks of them."""
 
     @property
-    def captions(self) -> Sequence[str]:
+    def captions(self) -> Captions:
         """R captions."""
 
     @property
@@ -108,7 +115,7 @@ class CaptionedRows(Protocol):
         """Words that name some rows to a person."""
 
 
-def named_rows(captions: Sequence[str], rows: np.ndarray) -> str:
+def named_rows(captions: Captions, rows: np.ndarray) -> str:
     """The first captions of some rows, with the rows' numbers, and how many rows there are."""
     first = "; ".join(f"row {row}: {captions[row]}" for row in rows[:4])
     return f"{first}{' …' if len(rows) > 4 else ''} ({len(rows)} rows)"

@@ -1,10 +1,9 @@
 """A data set of tokens on disk: rows are read when a batch wants them, and nothing grows with the number of rows but
 what says which rows there are."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 import pyarrow.compute as pc
@@ -21,6 +20,7 @@ from minidalle.data.token_records import unpack
 from minidalle.data.tokens import TokenizedPictures
 from minidalle.errors import require
 
+KEPT = 2  # batches whose records are kept: those of a step's rows, and of the rows that noise is taken from
 MOST_DEV = 4096  # rows of `dev` that are measured: a tenth of millions would take longer than the training
 
 Paint = Callable[[Tensor], np.ndarray]  # image tokens, long [B, N] → uint8 [B, S, S, 3]
@@ -47,6 +47,10 @@ class TokenShards:
         self.shape, self.dtype = self.encoding.shape, self.encoding.shape.dtype
         parts = sorted(part for share in shares for part in share.parts)
         self.digest = fingerprint(self.encoding.name, shares[0].listing, [part[:2] for part in parts])
+        length, cells = self.shape.text_length, self.shape.image_length
+        self.text, self.text_mask = Column(self, "text", length), Column(self, "text_mask", length)
+        self.image, self.colors = Column(self, "image", cells), Column(self, "colors", cells, 3)
+        self._recent: dict[bytes, np.ndarray] = {}
         self.parts = [part for part, _, _ in parts]
         self.ends = np.cumsum([rows for _, rows, _ in parts], dtype=np.int64)
 
@@ -54,14 +58,9 @@ class TokenShards:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     @property
-    def image_length(self) -> int:
-        """N, the image tokens of a picture."""
-        return self.shape.image_length
-
-    @property
-    def captions(self) -> "Captions":
+    def captions(self) -> "CaptionColumn":
         """The rows' captions, read when they are asked for."""
-        return Captions(self)
+        return CaptionColumn(self)
 
     @property
     def pictures(self) -> "PaintedPictures":
@@ -77,11 +76,19 @@ class TokenShards:
         """Some rows: long [B], which ones → B rows in this order, each read by itself.
 
         Raises:
+            InvalidValue: there is no such row.
             CheckpointError: a file has been removed or cut off meanwhile.
         """
+        key = rows.numpy().tobytes()  # a batch's columns are asked for one after the other
+        if key not in self._recent:
+            self._recent = {**dict(list(self._recent.items())[-KEPT + 1 :]), key: self._read(rows.numpy())}
+        return unpack(self.shape, self._recent[key])
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """The records of some rows."""
         records = np.empty(len(rows), self.dtype)
         places = records.view(np.uint8).reshape(len(rows), self.dtype.itemsize)
-        for part, own, within in self.by_part(rows.numpy()):
+        for part, own, within in self.by_part(rows):
             path = records_file(self.folder, self.parts[part])
             start = len(records_header(self.dtype, self._rows_of(part)))
             try:
@@ -92,7 +99,7 @@ class TokenShards:
                             raise CheckpointError(f"cannot read {path}: it ends before row {row}")
             except OSError as error:
                 raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-        return unpack(self.shape, records)
+        return records
 
     def by_part(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """The rows, part by part: which part, which of the rows are in it, and which rows of the part they are."""
@@ -137,26 +144,32 @@ class TokenShards:
         return int(self.ends[part] - (self.ends[part - 1] if part else 0))
 
 
-class Captions(Sequence[str]):
-    """The captions of rows on disk."""
+class Column:
+    """One field of all rows, read when it is indexed: `shards.image[rows]`, as if it were a tensor."""
+
+    def __init__(self, shards: TokenShards, name: str, *row: int) -> None:
+        self.shards, self.name, self.row = shards, name, row
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """R, and the shape of a row."""
+        return (len(self.shards), *self.row)
+
+    def __getitem__(self, index: Tensor | tuple[Tensor, slice]) -> Tensor:
+        """Long [B] → [B, …]; (long [B], a slice) → the slice of each of B rows."""
+        rows, within = index if isinstance(index, tuple) else (index, slice(None))
+        return getattr(self.shards.take(rows), self.name)[:, within]
+
+
+class CaptionColumn:
+    """The captions of all rows, each read when it is asked for."""
 
     def __init__(self, shards: TokenShards) -> None:
         self.shards = shards
 
-    def __len__(self) -> int:
-        return len(self.shards)
-
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str]: ...
-
-    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)}")
+    def __getitem__(self, row: int | np.integer | Tensor) -> str:
+        if not 0 <= row < len(self.shards):
+            raise IndexError(f"row {row} of {len(self.shards)}")
         ((part, _, within),) = self.shards.by_part(np.array([int(row)]))
         return read_words(self.shards.folder, self.shards.parts[part])["caption"][int(within[0])].as_py()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,25 +27,36 @@ class TokenizedPictures:
     image: Tensor
     colors: Tensor
 
-    @property
-    def image_length(self) -> int:
-        """N, the image tokens of a picture."""
-        return self.image.shape[1]
 
-    def take(self, rows: Tensor) -> "TokenizedPictures":
-        """Some rows, copied: long [B], which ones → B rows in this order."""
-        return TokenizedPictures(self.text[rows], self.text_mask[rows], self.image[rows], self.colors[rows])
+class TokenColumn(Protocol):
+    """One of the four, in memory or on disk: a tensor as far as training looks at it."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """R, and the shape of a row."""
+
+    def __getitem__(self, rows: Any, /) -> Tensor:
+        """Some rows: long [B] → [B, …], copied; (long [B], a slice) → the slice of each."""
 
 
 class TokenRows(Protocol):
-    """Tokens by row, in memory or on disk: what training asks of them."""
+    """Tokens by row, in memory or on disk: what training asks of them. The names are those of `TokenizedPictures`."""
 
     @property
-    def image_length(self) -> int:
-        """N, the image tokens of a picture."""
+    def text(self) -> TokenColumn:
+        """Long [R, T]."""
 
-    def take(self, rows: Tensor) -> TokenizedPictures:
-        """Some rows: long [B], which ones → B rows in this order."""
+    @property
+    def text_mask(self) -> TokenColumn:
+        """Bool [R, T]."""
+
+    @property
+    def image(self) -> TokenColumn:
+        """Long [R, N]."""
+
+    @property
+    def colors(self) -> TokenColumn:
+        """Float [R, N, 3]."""
 
 
 def tokenize(

@@ -12,7 +12,7 @@ from minidalle.data.batches import batch_rows, rank_slice
 from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedRows
 from minidalle.data.pixels import sheet, to_pixels
-from minidalle.data.tokens import TokenizedPictures, TokenRows
+from minidalle.data.tokens import TokenRows
 from minidalle.errors import require
 from minidalle.pipeline import TextToImage
 from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
@@ -130,7 +130,7 @@ class BartStage:
         rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
         total = row_nats(self._steady, self.tokens, rows).sum(dtype=torch.float64)
         total, count = self.ranks.sum(torch.stack([total, total.new_tensor(len(rows))])).tolist()
-        return {"dev_loss": total / count / self.tokens.image_length}
+        return {"dev_loss": total / count / self.tokens.image.shape[1]}
 
     def sample(self) -> np.ndarray:
         """Sixteen captions of `dev`: the real pictures above the drawn ones."""
@@ -165,9 +165,8 @@ class BartStage:
         """text, mask, image_in, image and colors of step `n`, with captions dropped or reworded."""
         chance = generator(self.seed, "bart batch", n, self.ranks.rank)
         rows = torch.from_numpy(self._rows(n))
-        own = self.tokens.take(rows)
-        text, mask = self._text(n, rows, own)
-        image = own.image
+        text, mask = self._text(n, rows)
+        image = self.tokens.image[rows]
         null_text, null_mask = torch.zeros_like(text[0]), torch.zeros_like(mask[0])
         null_text[: len(self.null)], null_mask[: len(self.null)] = self.null, True
         keep = torch.rand(len(rows), generator=chance) >= self.config.caption_dropout
@@ -176,12 +175,12 @@ class BartStage:
         rate = self.config.token_noise * torch.rand(len(rows), 1, generator=chance)
         replace = torch.rand(image.shape, generator=chance) < rate
         image_in = shift_right(corrupt_tokens(image, image.roll(1, 0), replace), self.bart.config.start_token)
-        batch = (text[:, :longest], mask[:, :longest], image_in, image, own.colors)
+        batch = (text[:, :longest], mask[:, :longest], image_in, image, self.tokens.colors[rows])
         return tuple(part.to(self.device) for part in batch)
 
-    def _text(self, n: int, rows: Tensor, own: TokenizedPictures) -> tuple[Tensor, Tensor]:
+    def _text(self, n: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Text tokens and mask of the rows; some captions lose their style or, after the draft's steps, their words."""
-        text, mask = own.text, own.text_mask  # copies, which may be changed
+        text, mask = self.tokens.text[rows], self.tokens.text_mask[rows]  # copies: an index of many rows is no view
         reworded = self.config.reword if n >= self.config.draft_steps and "keywords" in self.pictures.columns else 0.0
         chance = numpy_generator(self.seed, "words", n, self.ranks.rank)
         lots = chance.random(len(rows))
@@ -189,7 +188,7 @@ class BartStage:
         captions = [
             self._reworded(int(rows[place]), chance)
             if lots[place] < reworded
-            else without_style(self.pictures.captions[int(rows[place])])
+            else without_style(self.pictures.captions[rows[place]])
             for place in changed
         ]
         if captions:
@@ -229,8 +228,8 @@ def row_logits(
     """
     device = next(bart.parameters()).device
     for start in range(0, len(rows), batch_size):
-        part = tokens.take(torch.from_numpy(rows[start : start + batch_size]))
-        longest = int(part.text_mask.sum(1).max())
-        parts = part.text[:, :longest], part.text_mask[:, :longest], part.image
-        text, mask, image = (each.to(device) for each in parts)
+        part = torch.from_numpy(rows[start : start + batch_size])
+        mask = tokens.text_mask[part]
+        longest = int(mask.sum(1).max())
+        text, mask, image = (x.to(device) for x in (tokens.text[part, :longest], mask[:, :longest], tokens.image[part]))
         yield bart(text, mask, shift_right(image, bart.config.start_token)).float(), image

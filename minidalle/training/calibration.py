@@ -67,5 +67,5 @@ def _derivatives(bart: Bart, tokens: TokenRows, rows: np.ndarray, inverse: Tenso
         nats = -log_chance.gather(-1, own).squeeze(-1)
         slope, curvature = mean - z.gather(-1, own).squeeze(-1), (chance * z**2).sum(-1) - mean**2
         total += torch.stack([part.sum() for part in (nats, slope, curvature)]).cpu()
-    nats, slope, curvature = total / (len(rows) * tokens.image_length)
+    nats, slope, curvature = total / (len(rows) * tokens.image.shape[1])
     return nats.item(), slope, curvature

@@ -25,7 +25,7 @@ LOTS = np.random.default_rng(3).random(100)
 
 def rows(numbers: Sequence[int]) -> TokenizedPictures:
     """Rows that can be told by their numbers."""
-    number = torch.tensor(numbers)[:, None]
+    number = torch.tensor(numbers, dtype=torch.long)[:, None]
     text = 60_000 + 97 * number + torch.arange(6)
     image = (number * 7 + torch.arange(4)) % 500
     sums = (number[:, :, None] * 31 + torch.arange(12).reshape(1, 4, 3)).numpy() % (255 * 16)
@@ -81,15 +81,19 @@ def test_sums_of_cells_are_exact() -> None:
 def test_rows_in_any_order_are_read_as_they_were_written(tmp_path: Path, shares: int) -> None:
     write(tmp_path, shares)
     shards = TokenShards(tmp_path)
-    assert (len(shards), shards.image_length) == (90, 4)
+    assert (len(shards), shards.text.shape, shards.image.shape) == (90, (90, 6), (90, 4))
+    assert shards.colors.shape == (90, 4, 3)
     for wanted in ([89, 0, 44, 45, 0, 9, 8], list(range(90)), []):
         index = torch.tensor(wanted, dtype=torch.long)
-        assert same(
-            shards.take(index), rows([NUMBERS[row] for row in wanted]) if wanted else rows(range(1)).take(index)
-        )
-    assert list(shards.captions) == [f"no. {n} – €" for n in NUMBERS]
+        expected = rows([NUMBERS[row] for row in wanted])
+        assert same(shards.take(index), expected)
+        shards.text[index].zero_()  # what is given is a copy
+        assert torch.equal(shards.text[index, :3], expected.text[:, :3])
+        for name in ("text", "text_mask", "image", "colors"):
+            assert torch.equal(getattr(shards, name)[index], getattr(expected, name))
+    assert [shards.captions[row] for row in range(90)] == [f"no. {n} – €" for n in NUMBERS]
     assert shards.captions[np.int64(88)] == "no. 97 – €"
-    assert shards.captions[9:11] == ["no. 10 – €", "no. 11 – €"]
+    assert shards.captions[torch.tensor(9)] == "no. 10 – €"
     assert shards.named(np.array([9, 3])) == "row 9: no. 10 – €; row 3: no. 3 – € (2 rows)"
     assert not shards.toned.any()
     for row in (-1, 90):

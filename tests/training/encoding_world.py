@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from training_recipes import tiny
@@ -53,6 +55,26 @@ def write_source(folder: Path, rows: range = range(ROWS)) -> DataConfig:
                         member.size = len(content)
                         archive.addfile(member, io.BytesIO(content))
     return DataConfig(str(folder))
+
+
+def write_others(folder: Path, rows: range) -> dict[str, DataConfig]:
+    """The same rows as a folder with a table, as a parquet file and as a compressed tar file."""
+    (folder / "table").mkdir(parents=True)
+    good = [row for row in rows if row not in CORRUPT]
+    captions = {row: f"{COLORS[row % 5]} boxes no. {row}, boxed style" for row in good}
+    for row in good:
+        (folder / "table" / f"{row}.png").write_bytes(picture(row))
+    lines = ["file_name,caption", *(f'{row}.png,"{words}"' for row, words in captions.items())]
+    (folder / "table" / "captions.csv").write_text("\n".join(lines))
+    cells = [{"bytes": picture(row), "path": f"{row}.png"} for row in good]
+    pq.write_table(pa.table({"image": cells, "caption": list(captions.values())}), folder / "all.parquet")
+    with tarfile.open(folder / "all.tar.gz", "w:gz") as archive:
+        for row in good:
+            for ending, content in (("png", picture(row)), ("txt", captions[row].encode())):
+                member = tarfile.TarInfo(f"{row}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return {name: DataConfig(str(folder / name)) for name in ("table", "all.parquet", "all.tar.gz")}
 
 
 def write_run(folder: Path, seed: int = 0) -> Codec:

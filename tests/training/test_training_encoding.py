@@ -81,7 +81,7 @@ def test_what_is_encoded_is_what_training_from_pictures_sees(source: DataConfig,
     for name in ("text", "text_mask", "image", "colors"):
         assert torch.equal(getattr(own, name), getattr(tokens, name)), name
     assert len(np.unique(tokens.image)) > 20
-    assert list(shards.captions) == pictures.captions
+    assert [shards.captions[row] for row in range(len(shards))] == pictures.captions
     for split in ("train", "dev"):
         assert shards.rows(split).tolist() == pictures.rows(split).tolist()
     assert len(shards.rows("dev")) > 5
@@ -118,6 +118,26 @@ def test_what_is_corrupt_is_counted_and_listed(whole: Path) -> None:
         head, *rows = csv.reader(file)
     assert head == ["name", "reason"]
     assert [name for name, _ in rows] == LEFT_OUT
+
+
+def by_caption(shards: TokenShards) -> dict[str, list[int]]:
+    """The image tokens of the first rows."""
+    return {shards.captions[row]: shards.image[torch.tensor([row])][0].tolist() for row in range(39)}
+
+
+def test_every_kind_of_source(run: Path, whole: Path, tmp_path: Path) -> None:
+    """The same pictures have the same tokens; how many there are is known, but of what is compressed."""
+    pytest.importorskip("datasets")
+    sources, made, totals = world.write_others(tmp_path, range(40)), {}, {}
+    for name, one in sources.items():
+        done: list[Encoded] = []
+        encode(one, run, tmp_path / "out" / name, watch=done.append)
+        shards, totals[name] = TokenShards(tmp_path / "out" / name), done[-1].total
+        made[name] = by_caption(shards)
+    assert totals == {"table": 39, "all.parquet": 39, "all.tar.gz": None}
+    shards = TokenShards(whole)
+    tokens = by_caption(shards)
+    assert all(own == tokens for own in made.values())
 
 
 def test_a_part_of_which_nothing_can_be_read(source: DataConfig, run: Path, tmp_path: Path) -> None:

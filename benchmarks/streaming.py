@@ -1,7 +1,7 @@
 """What a large data set costs: memory while a BART is trained on a million rows of tokens, and the speed of encoding.
 
     python benchmarks/streaming.py                         # 100,000 and 1,000,000 rows; a table and memory.png
-    python benchmarks/streaming.py --encode 4000           # rendered emoji in tar files, some corrupt, encoded
+    python benchmarks/streaming.py --encode 9000           # rendered emoji in tar files, some corrupt, encoded
 
 The rows are random numbers in the shipped shapes, written as `minidalle encode` writes them. Each training runs in a
 process of its own on one thread; its memory is what Linux says of it in /proc, ten times a second.
@@ -174,7 +174,7 @@ def encoding(count: int, size: int) -> None:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             left = sum(rows for _, rows in done.skipped)
             left_out += left if share.count == 2 else 0
-            size_each = done.encoding.shape.dtype.itemsize + sum(words for *_, words in done.parts) / done.rows
+            size_each = done.encoding.shape.dtype.itemsize + sum(words for *_, words in done.parts) / max(done.rows, 1)
             print(f"| {share}{' (all is there)' if share.count == 1 else ''} | {done.rows + left:,} | {done.rows:,} | "
                   f"{left} | {size_each:.0f} | {cpu:.1f} | {(done.rows + left) / cpu:.0f} | {wall:.1f} |")  # fmt: skip
     if left_out != corrupt:

@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +71,7 @@ def words_file(folder: Path, part: int) -> Path:
     return folder / f"part-{part:06d}.arrow"
 
 
+@lru_cache(maxsize=64)
 def records_header(dtype: np.dtype, rows: int) -> bytes:
     """What stands before the records of a part, in NumPy's own format."""
     file = io.BytesIO()

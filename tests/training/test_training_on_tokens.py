@@ -80,7 +80,7 @@ def test_the_same_losses_step_by_step(source: DataConfig, tokens: Path) -> None:
     ours, theirs = streamed.tensors(), plain.tensors()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     dev = plain.pictures.rows("dev")
-    assert calibrate(streamed._steady, streamed.tokens, dev) == calibrate(plain._steady, plain.tokens, dev)
+    assert calibrate(streamed.average.model, streamed.tokens, dev) == calibrate(plain.average.model, plain.tokens, dev)
 
 
 def test_samples_show_what_the_true_tokens_show(source: DataConfig, tokens: Path) -> None:

@@ -28,7 +28,7 @@ from minidalle.data.token_manifest import Manifest, Share, finish
 from minidalle.data.token_parts import PART_ROWS, Encoding, Part, write_part
 from minidalle.pipeline import SHIPPED
 from minidalle.presets import TINY
-from minidalle.run import run_on_tokens
+from minidalle.token_run import run_on_tokens
 from minidalle.training.codec import load_codec, save_codec
 from minidalle.training.config import BartTraining
 from minidalle.training.encoding import encode_share

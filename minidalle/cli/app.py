@@ -40,6 +40,7 @@ PrecisionOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw: another seed is another run.")]
 RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
+ShardOption = Annotated[bool, typer.Option("--shard-model", help="BART: split it over the ranks, to save memory.")]
 DataOption = Annotated[
     str | None,
     typer.Option(
@@ -124,6 +125,7 @@ def train(
     image_column: ImageColumnOption = None,
     caption_column: CaptionColumnOption = None,
     most: MostOption = None,
+    shard_model: ShardOption = False,
     tokens: TokensOption = None,
 ) -> None:
     """Train one stage of a run."""
@@ -131,7 +133,7 @@ def train(
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, tokens=tokens)
+    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model, tokens=tokens)
 
 
 @app.command(
@@ -147,9 +149,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
     candidates: CandidatesOption = 1,
     run: RunOption = None,
-    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for single pictures.")] = Path(
-        "drawn.png"
-    ),
+    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for pictures.")] = Path("drawn.png"),
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
     parts: PartsOption = None,

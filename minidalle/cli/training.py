@@ -16,9 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from minidalle.data import DataConfig
 from minidalle.errors import require
 from minidalle.presets import PRESETS
-from minidalle.run import Block, run, run_on_tokens
+from minidalle.run import Block, run
+from minidalle.token_run import run_on_tokens
 from minidalle.training.loop import Interrupted
 from minidalle.training.loop import Progress as Step
+from minidalle.training.torchrun import command, follows
 
 LOG_SECONDS = 15  # between two lines where there is no terminal
 
@@ -78,6 +80,7 @@ def run_stages(
     data: DataConfig | None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    shard: bool = False,
     tokens: Path | None = None,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
@@ -88,18 +91,19 @@ def run_stages(
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, PRESETS[preset]
     settings = replace(settings, training=replace(settings.training, seed=seed))
-    console = Console()
+    console = Console(quiet=follows())
     watcher = Watcher(console)
     say = partial(console.print, markup=False)  # a file's name may look like markup
     began = time.monotonic()
     try:
         with watcher.bars:
-            if tokens is None:
-                report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts)
+            report = None
+            if tokens is not None:
+                run_on_tokens(settings, folder, tokens, device, ranks, watcher, say, shard)
             else:
-                report = run_on_tokens(settings, folder, tokens, device, ranks, watcher, say)
+                report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts, shard)
     except Interrupted as stopped:
-        print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
+        print(f"{stopped}. To go on: {command(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
     console.print(f"done in {minutes(time.monotonic() - began)} min: {report or folder}", highlight=False)
 

@@ -83,18 +83,20 @@ def train_bart(
     source: Source,
     device: str,
     watch: Watch | None = None,
+    shard: bool = False,
 ) -> None:
     """Train a BART on the tokens of the run's tokenizer and VQGAN; writes `folder/bart.safetensors`.
 
-    The arguments are those of `train_vqgan`.
+    The arguments are those of `train_vqgan`, and `shard`: split the model over the ranks.
 
     Raises:
         CheckpointError: the run has no tokenizer or VQGAN yet.
+        InvalidValue: the model cannot be split.
     """
     codec, pictures = load_codec(folder, torch.device(device)), source()
     encoders = codec.tokenizer.encode_batch, codec.vqgan.encode
     tokens = tokenize(pictures.captions, pictures.pictures, *encoders, torch.device(device))
-    _train_bart(ranks, folder, config, training, codec, pictures, tokens, device, watch)
+    _train_bart(ranks, folder, config, training, codec, pictures, tokens, device, watch, shard)
 
 
 def train_bart_on_tokens(
@@ -105,10 +107,11 @@ def train_bart_on_tokens(
     tokens: Path,
     device: str,
     watch: Watch | None = None,
+    shard: bool = False,
 ) -> None:
     """Train a BART on tokens that `minidalle encode` wrote, row by row from the disk; writes `folder/bart.safetensors`.
 
-    The arguments are those of `train_vqgan`, but for:
+    The arguments are those of `train_bart`, but for:
         tokens: the folder of the tokens, which the run's tokenizer and VQGAN made.
 
     Raises:
@@ -116,7 +119,7 @@ def train_bart_on_tokens(
     """
     codec = load_codec(folder, torch.device(device))
     shards = TokenShards(tokens, codec.paint)
-    _train_bart(ranks, folder, config, training, codec, shards, shards, device, watch)
+    _train_bart(ranks, folder, config, training, codec, shards, shards, device, watch, shard)
 
 
 def _train_bart(
@@ -129,17 +132,19 @@ def _train_bart(
     tokens: TokenRows,
     device: str,
     watch: Watch | None,
+    shard: bool,
 ) -> None:
     torch.manual_seed(stream_seed(training.seed, "bart weights"))
     bart = Bart(config).to(device)
     pipeline = TextToImage(codec.tokenizer, codec.vqgan, bart)
-    stage = BartStage(training.bart, bart, pictures, tokens, pipeline, training.seed, ranks)
+    stage = BartStage(training.bart, bart, pictures, tokens, pipeline, training.seed, ranks, shard)
     train(stage, training.bart, folder / "training" / "bart", ranks, watch)
+    finished = stage.steady
     if ranks.first:
         if training.bart.calibrate and len(dev := pictures.rows("dev")):
-            found = calibrate(stage.average.model, tokens, dev)
+            found = calibrate(finished, tokens, dev)
             save_json(folder / "training" / "bart" / "calibration.json", found._asdict())
-        save_model(folder / "bart.safetensors", stage.average.model, config)
+        save_model(folder / "bart.safetensors", finished, config)
 
 
 def train_clip(

@@ -23,7 +23,7 @@ from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage, load
 from minidalle.presets import PRESETS
 from minidalle.run import run as run_all
-from minidalle.run import run_on_tokens
+from minidalle.token_run import run_on_tokens
 from minidalle.training.bart import BartStage
 from minidalle.training.calibration import calibrate
 from minidalle.training.codec import load_codec

@@ -179,7 +179,7 @@ class MaskedStage(BartStage):
             part = torch.from_numpy(rows[start : start + 128])
             text, mask, image = self.tokens.text[part], self.tokens.text_mask[part], self.tokens.image[part]
             image_in = self._hide(image, generator(0, "hidden", start))
-            logits = self._steady(text, mask, image_in)
+            logits = self.steady(text, mask, image_in)
             losses.append(sequence_loss(logits, image, image_in == self.bart.config.start_token).item())
         return {"dev_loss": float(np.mean(losses))}
 

@@ -144,7 +144,7 @@ GPU_128 = replace(
     training=replace(GPU.training, vqgan=replace(GPU.training.vqgan, batch_size=32, steps=16_000,
                                                  discriminator_start=12_000)),
 )  # fmt: skip
-"""One GPU: pictures of 128 × 128, in as many tokens as those of 64 × 64. Four times the pixels, half of them at a time."""
+"""One GPU: pictures of 128 × 128, in as many tokens as those of 64 × 64."""
 
 DALLE_MINI = Preset(
     tokenizer=TokenizerConfig(vocab_size=50264, text_length=64, normalizer="published"),

@@ -1,34 +1,30 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
-import csv
-import io
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.checkpoint import load_json, save_json
 from minidalle.data import CaptionedPictures, DataConfig
 from minidalle.data.origin import note_data, open_pictures, other_data, settled
-from minidalle.errors import InvalidValue, require
+from minidalle.data.pictures import write_skipped
+from minidalle.errors import require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
+from minidalle.run_notes import Say, counted, how_many, noted_run, refuse, settings_of, timed
 from minidalle.runtime import pick_device
-from minidalle.training.distributed import Ranks, launch, ranks_that_pay
+from minidalle.training import torchrun
+from minidalle.training.distributed import Ranks, launch
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
 STAGES = ("tokenizer", "vqgan", "bart")
 JUDGES = ("reranker", "scorer")
 SAY_SECONDS = 5  # between two lines while pictures are read
-
-Say = Callable[[str], None]
 
 Block = Callable[[], AbstractContextManager[object]]
 """Makes a block to work in. It is pickled for other ranks, so it is a function of a module or a partial of one."""
@@ -45,6 +41,7 @@ def run(
     data: DataConfig | None = None,
     block: Block = nullcontext,
     parts: Sequence[str] = (),
+    shard: bool = False,
 ) -> Path | None:
     """Train what is not trained yet, and draw.
 
@@ -61,6 +58,7 @@ def run(
         data: pictures to train on; None for the bundled emoji.
         block: makes the block that the other ranks work in, as when functions are swapped; the caller is in its own.
         parts: ids of the exercises whose functions are swapped for a student's there, to be noted in `run.json`.
+        shard: split the BART over the ranks while it is trained, so that a model too large for one GPU fits.
 
     Returns:
         The report's file, or None if not all stages were asked for.
@@ -69,33 +67,63 @@ def run(
         InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    device = str(pick_device(device))
-    ranks = ranks or preset.training.ranks or ranks_that_pay(device)
-    preset = replace(preset, training=replace(preset.training, ranks=ranks))
-    data = _claim(folder, preset, data, say)
-    _note_parts(folder, parts)
-    start = partial(launch, _in_block, ranks, block)
-    source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
-    if "tokenizer" in stages and not (folder / "tokenizer").exists():
-        say("training the tokenizer")
-        with _timed(folder, "tokenizer"):
-            train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
-    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", train_bart, preset.bart)):
-        if name in stages and not (folder / f"{name}.safetensors").exists():
-            say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
-            if name == "bart" and (alone := preset.training.bart.draft_steps):
-                say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
-            with _timed(folder, name):
-                start(work, folder, config, preset.training, source, device, watch=watch)
-    for name in JUDGES:
-        if name in stages and not (folder / name / "clip.safetensors").exists():
-            say(f"training the {name} with {ranks} {'rank' if ranks == 1 else 'ranks'} on {device}")
-            with _timed(folder, name):
-                _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
+    here = torchrun.seat()
+    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
+    if here and here.rank:
+        torchrun.follow(here, device)
+        return None
+    size = how_many(ranks, preset, device, here)
+    preset = replace(preset, training=replace(preset.training, ranks=size))
+    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+        data = _claim(folder, preset, data, say)
+        _note_parts(folder, parts)
+        source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
+        start = partial(launcher, _in_block, size, block)
+        if here and here.machines > 1:
+            start(_open_once, source)
+        _train(preset, folder, device, stages, watch, say, source, start, shard)
     if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
     return write_report(folder, preset, source(), device)
+
+
+def _train(
+    preset: Preset,
+    folder: Path,
+    device: str,
+    stages: tuple[str, ...],
+    watch: Watch | None,
+    say: Say,
+    source: Source,
+    start: Callable[..., None],
+    shard: bool,
+) -> None:
+    """Train the stages that are asked for and not there yet."""
+    if "tokenizer" in stages and not (folder / "tokenizer").exists():
+        say("training the tokenizer")
+        with timed(folder, "tokenizer"):
+            train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
+    bart = partial(train_bart, shard=shard)
+    for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
+        if name in stages and not (folder / f"{name}.safetensors").exists():
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
+            if name == "bart" and (alone := preset.training.bart.draft_steps):
+                say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
+            with timed(folder, name):
+                start(work, folder, config, preset.training, source, device, watch=watch)
+    for name in JUDGES:
+        if name in stages and not (folder / name / "clip.safetensors").exists():
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
+            with timed(folder, name):
+                _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
+
+
+def _open_once(ranks: Ranks, source: Source) -> None:
+    """Render or decode the pictures on each machine, before any rank has to wait for another within a training."""
+    here = torchrun.seat()
+    if here and here.local_rank == 0:
+        source()
 
 
 def _in_block(ranks: Ranks, block: Block, work: Callable[..., None], *arguments: Any, **first: Any) -> None:
@@ -124,21 +152,19 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     Returns:
         The data by the name to find them by.
     """
-    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
-    noted = load_json(folder / "run.json") if (folder / "run.json").exists() else None
+    noted = noted_run(folder, preset, say)
     old = (noted or {}).get("data")
-    if noted:
-        other = other_data(old, None) if data is None else ""
-        _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
+    if noted and data is None:
+        refuse(folder, [other_data(old, None)])
     data = settled(data, old)
     pictures = open_pictures(data, preset.vqgan.image_size, _counter(say))
     say(pictures.summary())
     _check_enough(preset, pictures)
     new = note_data(data, pictures)
     if noted:
-        _refuse(folder, [other_data(old, new)])
-    save_json(folder / "run.json", {**(noted or settings), "data": new})
-    _list_skipped(folder / "skipped.csv", pictures)
+        refuse(folder, [other_data(old, new)])
+    save_json(folder / "run.json", {**(noted or settings_of(preset)), "data": new})
+    write_skipped(folder / "skipped.csv", pictures.skipped)
     return data
 
 
@@ -147,16 +173,6 @@ def _note_parts(folder: Path, parts: Sequence[str]) -> None:
     noted = load_json(folder / "run.json")
     if added := [id for id in parts if id not in noted.get("parts", [])]:
         save_json(folder / "run.json", {**noted, "parts": [*noted.get("parts", []), *added]})
-
-
-def _refuse(folder: Path, changed: list[str]) -> None:
-    """Complain if there is a change that is not empty."""
-    changed = [change for change in changed if change]
-    if changed:
-        raise InvalidValue(
-            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
-            "choose another --out, or delete that folder to begin anew"
-        )
 
 
 def _counter(say: Say) -> Callable[[int], None]:
@@ -178,33 +194,3 @@ def _check_enough(preset: Preset, pictures: CaptionedPictures) -> None:
     needed = -(-codes // each)
     require(rows >= needed, "pictures to train on", rows,
             f"at least {needed}: each has {each} image tokens, and there are {codes} codes to find")  # fmt: skip
-
-
-def _list_skipped(path: Path, pictures: CaptionedPictures) -> None:
-    """Write the rows that were left out to a table, if there are any."""
-    if pictures.skipped:
-        table = io.StringIO()
-        csv.writer(table).writerows([("name", "reason"), *pictures.skipped])
-        atomic_write(path, table.getvalue())
-
-
-@contextmanager
-def _timed(folder: Path, stage: str) -> Iterator[None]:
-    """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        noted = load_json(folder / "run.json")
-        seconds = noted.setdefault("seconds", {})
-        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
-        save_json(folder / "run.json", noted)
-
-
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Where two settings differ, in words."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
-    elif old != new:
-        yield f"{name}: {old} → {new}"

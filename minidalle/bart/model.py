@@ -16,7 +16,6 @@ from minidalle.bart.cache import (
 from minidalle.bart.config import BartConfig
 from minidalle.bart.draft import Draft, draw_draft
 from minidalle.bart.fast_training import Running
-from minidalle.bart.layers import decoder_layer, encoder_layer
 from minidalle.bart.primitives import linear, optional_norm
 from minidalle.bart.weights import decoder_weights, draft_weights, encoder_weights
 from minidalle.errors import require
@@ -62,8 +61,8 @@ class Bart(nn.Module):
         positions = weights["positions"]["weight"][config.position_offset :][:length]
         x = self._embed(weights, text, weights["tokens"]["weight"], positions)
         mask = padding_mask(text_mask)
-        for layer in weights["layers"].values():
-            x = self.running(encoder_layer, layer, x, mask, config.heads, self._dropout)
+        for layer in self.encoder["layers"].children():
+            x = layer(x, mask, config.heads, self._dropout, self.running)
         return optional_norm(weights, "final_norm", x)
 
     def decode(self, memory: Tensor, text_mask: Tensor, image_in: Tensor, draft: Draft | None = None) -> Tensor:
@@ -83,8 +82,8 @@ class Bart(nn.Module):
         positions = self.image_positions(weights, memory, text_mask, draft)[..., :length, :]
         x = self._embed(weights, image_in, weights["tokens"]["weight"], positions)
         mask, memory_mask = causal_mask(length, x.device), padding_mask(text_mask)
-        for layer in weights["layers"].values():
-            x = self.running(decoder_layer, layer, x, mask, memory, memory_mask, config.heads, self._dropout)
+        for layer in self.decoder["layers"].children():
+            x = layer(x, mask, memory, memory_mask, config.heads, self._dropout, self.running)
         return linear(weights["head"], optional_norm(weights, "final_norm", x))
 
     def draft(self, memory: Tensor, text_mask: Tensor) -> Draft:

@@ -10,9 +10,12 @@ close to its embeddings, however deep it is. Both learned faster on a small task
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from minidalle.bart.config import BartConfig
+from minidalle.bart.fast_training import Running
+from minidalle.bart.layers import decoder_layer, encoder_layer
+from minidalle.runtime import weights_of
 
 
 def norm_weights(width: int, scale: bool = True) -> nn.ParameterDict:
@@ -65,10 +68,29 @@ def feed_forward_weights(config: BartConfig) -> nn.ModuleDict:
     return nn.ModuleDict({**parts, **branch_norms(config, inside=False)})
 
 
-def layer_stack(config: BartConfig, layers: int, attentions: tuple[str, ...]) -> nn.ModuleList:
-    """Layers with the attention branches of these names, and a feed-forward branch each."""
+class EncoderLayer(nn.ModuleDict):
+    """An encoder layer's weights, which can be called as one: several GPUs share a model layer by layer."""
+
+    def forward(self, x: Tensor, mask: Tensor, heads: int, dropout: float, running: Running) -> Tensor:
+        """See `minidalle.bart.layers.encoder_layer`."""
+        return running(encoder_layer, weights_of(self), x, mask, heads, dropout)
+
+
+class DecoderLayer(nn.ModuleDict):
+    """A decoder layer's weights, which can be called as one."""
+
+    def forward(self, x: Tensor, mask: Tensor, memory: Tensor, memory_mask: Tensor, heads: int, dropout: float,
+                running: Running) -> Tensor:  # fmt: skip
+        """See `minidalle.bart.layers.decoder_layer`."""
+        return running(decoder_layer, weights_of(self), x, mask, memory, memory_mask, heads, dropout)
+
+
+def layer_stack(
+    config: BartConfig, layers: int, attentions: tuple[str, ...], kind: type[nn.ModuleDict] = nn.ModuleDict
+) -> nn.ModuleList:
+    """Layers of a kind with the attention branches of these names, and a feed-forward branch each."""
     return nn.ModuleList(
-        nn.ModuleDict(
+        kind(
             {
                 **{name: attention_weights(config) for name in attentions},
                 "feed_forward": feed_forward_weights(config),
@@ -94,7 +116,7 @@ def encoder_weights(config: BartConfig) -> nn.ModuleDict:
         {
             "tokens": embedding_weights(config.text_vocab, config.width),
             "positions": embedding_weights(config.position_offset + config.text_length, config.width),
-            "layers": layer_stack(config, config.encoder_layers, ("attention",)),
+            "layers": layer_stack(config, config.encoder_layers, ("attention",), EncoderLayer),
             **end_norms(config),
         }
     )
@@ -110,7 +132,7 @@ def decoder_weights(config: BartConfig) -> nn.ModuleDict:
         {
             **own,
             "positions": image_position_weights(config),
-            "layers": layer_stack(config, config.decoder_layers, ("attention", "cross_attention")),
+            "layers": layer_stack(config, config.decoder_layers, ("attention", "cross_attention"), DecoderLayer),
             **end_norms(config),
         }
     )

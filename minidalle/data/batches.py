@@ -1,11 +1,14 @@
 """Which rows are in batch n: a function of the seed and n alone, so that training resumes exactly."""
 
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minidalle.errors import require
 from minidalle.runtime import numpy_generator
+
+Rows = TypeVar("Rows", bound=Any)  # whatever has a length and slices: an array, a tensor, a list
 
 
 def batch_rows(rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.ndarray | None = None) -> np.ndarray:
@@ -54,7 +57,7 @@ def _epoch(thin: bytes, seed: int, epoch: int) -> np.ndarray:
     return order
 
 
-def rank_slice(rows: np.ndarray, rank: int, ranks: int) -> np.ndarray:
+def rank_slice(rows: Rows, rank: int, ranks: int) -> Rows:
     """The share of one of several processes: contiguous, so that all ranks' shares in order are the whole.
 
     >>> [rank_slice(np.arange(5), rank, 2).tolist() for rank in range(2)]

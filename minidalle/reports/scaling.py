@@ -86,21 +86,24 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> tuple[float, flo
     return slope, float(np.sqrt(rest @ rest / (len(x) - 2) / (x @ x)))
 
 
-def make_stage(setting: Setting, device: torch.device, ranks: Ranks) -> BartStage:
-    """A BART's training on made-up pictures, with real tokenizer, VQGAN and schedule."""
-    chance = np.random.default_rng(0)
-    torch.manual_seed(0)
+def made_up_pictures(setting: Setting) -> CaptionedPictures:
+    """Pictures of noise, all of them to train on, with captions of a dozen tokens."""
     rows, side = setting.rows, 4 * isqrt(setting.tokens)
-    pictures = chance.integers(0, 256, (rows, side, side, 3), dtype=np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (rows, side, side, 3), dtype=np.uint8)
     captions = [f"thing {row % 97} with {row % 7} corners, noto style" for row in range(rows)]
-    splits = np.array(["train"] * rows)
+    return CaptionedPictures(captions, pictures, np.array(["train"] * rows))
+
+
+def make_stage(setting: Setting, device: torch.device, ranks: Ranks) -> BartStage:
+    """A BART's training on made-up pictures and tokens, with real tokenizer, VQGAN and schedule."""
+    torch.manual_seed(0)
+    data, rows = made_up_pictures(setting), setting.rows
     tokenizer, bart = Tokenizer.load(SHIPPED / "tokenizer"), Bart(setting.bart).to(device)
-    vqgan = VQGAN(replace(SMALL_VQGAN, image_size=side)).to(device)
-    image = torch.from_numpy(chance.integers(0, setting.bart.image_codes, (rows, setting.tokens)))
-    tokens = TokenizedPictures(*tokenizer.encode_batch(captions), image, torch.zeros(rows, setting.tokens, 3))
+    vqgan = VQGAN(replace(SMALL_VQGAN, image_size=data.size)).to(device)
+    image = torch.randint(setting.bart.image_codes, (rows, setting.tokens))
+    tokens = TokenizedPictures(*tokenizer.encode_batch(data.captions), image, torch.zeros(rows, setting.tokens, 3))
     config = BartTraining(steps=1000, batch_size=setting.batch, learning_rate=1e-4)
-    codec = TextToImage(tokenizer, vqgan, bart)
-    return BartStage(config, bart, CaptionedPictures(captions, pictures, splits), tokens, codec, 0, ranks)
+    return BartStage(config, bart, data, tokens, TextToImage(tokenizer, vqgan, bart), 0, ranks)
 
 
 def step_cost(size: int, setting: Setting, device: torch.device, runs: int) -> Cost:
@@ -144,8 +147,8 @@ def of_width(size: int, device: torch.device, runs: int) -> Cost:
 
 def of_data(size: int, device: torch.device, runs: int) -> Cost:
     """Encoding so many captioned pictures, as is done once before the training; what is kept are their tokens."""
-    stage = make_stage(Setting(rows=size), device, Ranks())
-    rows, codec = stage.pictures, stage.codec
+    setting = Setting(rows=size)
+    rows, codec = made_up_pictures(setting), make_stage(setting, device, Ranks()).codec
     made: list[TokenizedPictures] = []
 
     def encode() -> None:

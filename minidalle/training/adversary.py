@@ -56,10 +56,11 @@ class Adversary:
         self.discriminator.requires_grad_(False)
         opinion = generator_loss(self.discriminator(reconstructed))
         self.discriminator.requires_grad_(True)
-        pixels_pull, opinion_pull = (
-            torch.autograd.grad(loss, last_layer, retain_graph=True)[0] for loss in (reconstruction, opinion)
+        pixels_pull, opinion_pull = (  # of the whole batch: a mean of the ranks' own lengths would be longer
+            self.ranks.sum(torch.autograd.grad(loss, last_layer, retain_graph=True)[0]) / self.ranks.size
+            for loss in (reconstruction, opinion)
         )
-        weight = self.ranks.sum(adaptive_weight(pixels_pull, opinion_pull)) / self.ranks.size
+        weight = adaptive_weight(pixels_pull, opinion_pull)
         numbers |= {"generator_loss": opinion, "adaptive_weight": weight}
         return self.config.discriminator_weight * weight * opinion, numbers
 

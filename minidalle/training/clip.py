@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from minidalle.clip import Clip, Judge, clip_loss, found_among
-from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.batches import batch_rows
 from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_floats
@@ -46,7 +46,7 @@ class ClipStage:
         self.average = Average(self.clip, config.average)
 
     def step(self, n: int) -> dict[str, float]:
-        """Take step `n`: one batch, shared by the ranks."""
+        """Take step `n`: one batch, shared by the ranks; only dropout depends on how many they are."""
         torch.manual_seed(stream_seed(self.seed, "clip", n, self.ranks.rank))
         self.clip.train()
         with autocast(self.device, self.config.precision):
@@ -101,15 +101,16 @@ class ClipStage:
 
     def _batch(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """text, mask and pictures of step `n`: some captions said otherwise, pictures moved and made noisy."""
-        stream = ("clip batch", n, self.ranks.rank)
+        stream = ("clip batch", n, 0)  # drawn for the whole batch, then shared
         words, chance = numpy_generator(self.seed, *stream), generator(self.seed, *stream)
-        rows = rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
-        text, mask = self.tokenizer.encode_batch([self._caption(row, words) for row in rows])
+        rows, share = self._batch_rows(n), self.ranks.part
+        text, mask = self.tokenizer.encode_batch(share([self._caption(row, words) for row in rows]))
         longest = int(mask.sum(1).max())
-        pictures = to_floats(self.pictures.pictures[rows])
+        pictures = to_floats(self.pictures.pictures[share(rows)])
         offsets = torch.randint(2 * self.config.shift + 1, (len(rows), 2), generator=chance) - self.config.shift
-        pictures = shift_pictures(pictures, offsets)
-        pictures = pictures + self.config.noise * torch.randn(pictures.shape, generator=chance)
+        pictures = shift_pictures(pictures, share(offsets))
+        noise = torch.randn(len(rows), *pictures.shape[1:], generator=chance)
+        pictures = pictures + self.config.noise * share(noise)
         pictures = pictures.to(self.device, memory_format=torch.channels_last)
         return text[:, :longest].to(self.device), mask[:, :longest].to(self.device), pictures
 

@@ -19,6 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from minidalle.data.batches import Rows, rank_slice
+
 
 class RankFailed(RuntimeError):
     """One of the processes of a training ended before the others. Its message says which, and what it said."""
@@ -36,11 +38,24 @@ class Ranks:
         """Whether this is the rank that writes files and reports."""
         return self.rank == 0
 
+    def part(self, whole: Rows) -> Rows:
+        """This rank's share of something that there is for every row of the batch, such as what was drawn by lot.
+
+        What is drawn for the whole batch and then shared is the same for any number of ranks.
+        """
+        return rank_slice(whole, self.rank, self.size)
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in place; every rank gets the same bits."""
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def all(self, number: float) -> list[float]:
+        """What every rank gives, in order, on every rank."""
+        numbers = torch.zeros(self.size, dtype=torch.float64)
+        numbers[self.rank] = number
+        return self.sum(numbers).tolist()
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
         """The mean over all ranks of every number, a scalar; each rank must give the same names.
@@ -52,14 +67,19 @@ class Ranks:
             numbers = self.sum(numbers.cpu().double()) / self.size
         return dict(zip(values, numbers.tolist(), strict=True))
 
+    def follow_first(self, *tensors: Tensor) -> None:
+        """Copy rank 0's numbers into the same tensors of all others."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def any(self, flag: bool) -> bool:
         """Whether any rank says yes."""
         return flag if self.size == 1 else bool(self.sum(torch.tensor(float(flag))).item())
 
     def wait(self) -> None:
         """Return when every rank has come this far."""
-        if self.size > 1:
-            dist.barrier()
+        self.any(False)
 
     def share(self, module: nn.Module, unused: bool = False) -> nn.Module:
         """The module with its gradients averaged over the ranks in every backward pass (torch's own DDP).

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from minidalle.checkpoint import CheckpointError
 from minidalle.errors import require
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
@@ -47,7 +48,7 @@ class Stage(Protocol):
         """A sheet of sample pictures, uint8 [H, W, 3]. Only rank 0 is asked."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """The whole state, flat."""
+        """The whole state, flat, which does not depend on how many ranks there are. All are asked, rank 0 saves."""
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
@@ -73,7 +74,9 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
 
     Every random draw belongs to (seed, step, stream), so a training that was killed and resumed ends with the
     same bits as one that was not, on the same machine with the same threads and ranks. A GPU adds in an order of
-    its own: there it holds under `torch.use_deterministic_algorithms(True)` only.
+    its own: there it holds under `torch.use_deterministic_algorithms(True)` only. With another number of ranks it is
+    the same training up to rounding, and a checkpoint of one is one for all: lots are drawn for the whole batch, and
+    each rank takes those of its rows. What a model's dropout leaves out is the one exception.
 
     Args:
         stage: what is trained.
@@ -92,7 +95,7 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
     require(size % ranks.size == 0, "batch_size", size, even)
     snapshots = Snapshots(folder / "checkpoints", config.keep)
     position = snapshots.resume(stage.restore)
-    ranks.wait()  # nobody may tidy up while another still reads
+    _agree(ranks, position.step, snapshots.folder)  # and nobody tidies up while another still reads
     history = History(folder, position.step) if ranks.first else None
     pace = Pace(config, position.step)
     try:
@@ -107,8 +110,9 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
                 position = _record(stage, config, position, numbers, history)
                 stopping = ranks.any(stop.is_set())
                 if stopping or _due(config, position.step):
+                    state = stage.tensors()
                     if ranks.first:
-                        snapshots.save(position, stage.tensors())
+                        snapshots.save(position, state)
                     ranks.wait()
                 if stopping:
                     raise Interrupted(f"{stage.name}: stopped and saved at step {position.step} of {config.steps}")
@@ -118,6 +122,15 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
     if position.best_step not in (0, position.step):
         stage.restore(snapshots.load(position.best_step)[1])
     return position
+
+
+def _agree(ranks: Ranks, step: int, folder: Path) -> None:
+    """Complain unless all ranks go on from the same checkpoint."""
+    steps = [int(found) for found in ranks.all(float(step))]
+    for rank, found in enumerate(steps):
+        if found != steps[0]:
+            raise CheckpointError(f"rank {rank} goes on from step {found}, rank 0 from step {steps[0]}: "
+                                  f"all ranks, on whatever machine, must see the same {folder}")  # fmt: skip
 
 
 def _step(stage: Stage, n: int) -> dict[str, float]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from minidalle.training.config import StageConfig
 from minidalle.training.schedule import warmup_schedule
+from minidalle.training.sharding import split_like, whole
 
 
 class Optimizers:
@@ -41,7 +42,7 @@ class Optimizers:
 
     def clip(self) -> Tensor:
         """Scale the gradients down to the longest allowed norm; returns the norm before that, a scalar."""
-        return nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        return whole(nn.utils.clip_grad_norm_(self.parameters, self.config.clip))
 
     def step(self, n: int) -> float:
         """Take step `n` at its scheduled rate and clear the gradients; returns the first optimizer's rate."""
@@ -74,7 +75,9 @@ class Optimizers:
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
     """A copy of a state in its parameter's memory format: the fused AdamW pairs numbers by their place in memory."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+    if value.shape != parameter.shape:
+        return value  # a count of steps
+    return torch.empty_like(parameter).copy_(split_like(parameter, value))
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> Iterable[tuple[str, Tensor]]:

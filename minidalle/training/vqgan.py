@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minidalle.data.batches import batch_rows, rank_slice
+from minidalle.data.batches import batch_rows
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_floats, to_pixels
-from minidalle.runtime import autocast, generator, stream_seed
+from minidalle.runtime import autocast, generator
 from minidalle.training.adversary import Adversary
 from minidalle.training.averaging import Average
 from minidalle.training.config import VQGANTraining
@@ -21,7 +21,7 @@ from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
 from minidalle.vqgan.quantizer import code_statistics, codebook_usage
 
 KMEANS_PICTURES = 512  # that the codebook starts from: 32 k latents at 64 tokens each
-RESTART_CANDIDATES = 256  # latents of each rank that dead codes may restart at
+RESTART_CANDIDATES = 256  # latents of a batch that dead codes may restart at
 
 
 class VQGANStage:
@@ -54,15 +54,15 @@ class VQGANStage:
         self.usage: tuple[float, ...] = ()  # of the last whole epoch
 
     def step(self, n: int) -> dict[str, float]:
-        """Take step `n`: one batch, shared by the ranks."""
-        torch.manual_seed(stream_seed(self.seed, "vqgan", n, self.ranks.rank))
+        """Take step `n`: one batch, shared by the ranks. What is drawn is drawn for the whole batch."""
+        chance = generator(self.seed, "vqgan", n, 0)
         self.vqgan.train()
         if n == self.config.unquantized:
             self._start_codebook(n)
         pictures = self._load(self._rows(n))
         if self.config.flip:
-            mirrored = torch.rand(len(pictures), 1, 1, 1, device=self.device) < 0.5
-            pictures = torch.where(mirrored, pictures.flip(-1), pictures)
+            mirrored = torch.rand(self.config.batch_size, 1, 1, 1, generator=chance) < 0.5
+            pictures = torch.where(self.ranks.part(mirrored).to(self.device), pictures.flip(-1), pictures)
         with autocast(self.device, self.config.precision):
             output = self.shared(pictures, n >= self.config.unquantized)
         reconstructed = output.pictures.float()
@@ -78,7 +78,7 @@ class VQGANStage:
         loss.backward()
         numbers["gradient_norm"] = self.optimizers.clip()
         rate = self.optimizers.step(n)
-        restarted = self._follow(n, output) if n >= self.config.unquantized else 0
+        restarted = self._follow(n, output, chance) if n >= self.config.unquantized else 0
         self.average.update(self.vqgan, n)
         read = {**self.ranks.mean(numbers), "learning_rate": rate, "restarted": restarted}
         return {**read, **self._usage(n)}
@@ -89,7 +89,7 @@ class VQGANStage:
 
     def evaluate(self) -> dict[str, float]:
         """How well the averaged weights reconstruct `dev`."""
-        rows = rank_slice(self.pictures.rows("dev"), self.ranks.rank, self.ranks.size)
+        rows = self.ranks.part(self.pictures.rows("dev"))
         total = torch.zeros(3, dtype=torch.float64)  # on the CPU: not every GPU has float64
         for start in range(0, len(rows), 64):
             part = rows[start : start + 64]
@@ -137,22 +137,23 @@ class VQGANStage:
         return batch_rows(self.rows, self.config.batch_size, self.seed, n, self.thin)
 
     def _rows(self, n: int) -> np.ndarray:
-        return rank_slice(self._batch_rows(n), self.ranks.rank, self.ranks.size)
+        return self.ranks.part(self._batch_rows(n))
 
     def _load(self, rows: np.ndarray) -> Tensor:
         return to_floats(self.pictures.pictures[rows], self.device)
 
     @torch.no_grad()
     def _start_codebook(self, n: int) -> None:
-        """k-means over the latents of a few hundred pictures. Every rank does all of it, and so gets the same codes."""
+        """k-means over the latents of a few hundred pictures, the same on every rank; then all take rank 0's codes."""
         chance = generator(self.seed, "codebook")
         pictures = torch.randperm(len(self.rows), generator=chance)[:KMEANS_PICTURES]
         latents = self.vqgan.latents(self._load(self.rows[pictures.numpy()])).flatten(0, 1)
         order = torch.randperm(len(latents), generator=chance).to(self.device)
         self.vqgan.quantize.initialize(latents, order)
+        self.ranks.follow_first(*self.vqgan.quantize.state_dict().values())  # GPUs do not all add in the same order
 
     @torch.no_grad()
-    def _follow(self, n: int, output: VQGANOutput) -> int:
+    def _follow(self, n: int, output: VQGANOutput, chance: torch.Generator) -> int:
         """Let an EMA codebook follow the latents of all ranks; returns how many codes were restarted."""
         codes = self.vqgan.config.codes
         counts, sums = code_statistics(output.latents, output.tokens, codes)
@@ -160,11 +161,13 @@ class VQGANStage:
         if not self.vqgan.config.ema_decay:
             return 0
         latents = output.latents.detach().flatten(0, 1)
-        chosen = torch.randperm(len(latents), device=latents.device)[:RESTART_CANDIDATES]
-        candidates = latents.new_zeros(self.ranks.size, len(chosen), latents.shape[1])
-        candidates[self.ranks.rank] = latents[chosen]
+        chosen = torch.randperm(self.ranks.size * len(latents), generator=chance)[:RESTART_CANDIDATES]
+        chosen = chosen.to(self.device) - self.ranks.rank * len(latents)  # places in this rank's share, if they are
+        own = (chosen >= 0) & (chosen < len(latents))
+        candidates = latents.new_zeros(len(chosen), latents.shape[1])
+        candidates[own] = latents[chosen[own]]
         self.ranks.sum(sums)
-        candidates = self.ranks.sum(candidates).flatten(0, 1)
+        self.ranks.sum(candidates)
         order = torch.randperm(len(candidates), generator=generator(self.seed, "restart", n)).to(self.device)
         return self.vqgan.quantize.update(counts, sums, candidates, order)
 

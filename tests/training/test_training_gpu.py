@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from training_recipes import plain, squares, tiny
-from training_runs import differences, metrics
+from training_recipes import even, plain, squares, tiny, worded
+from training_runs import CHILD, differences, metrics
 
 from minidalle.presets import TINY, Preset
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Progress, Watch
-from minidalle.training.stages import train_bart, train_clip, train_tokenizer, train_vqgan
+from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
@@ -29,12 +29,14 @@ class Killed(Exception):
     """What ends a training between two steps."""
 
 
-def train(preset: Preset, folder: Path, device: str, stage: str, watch: Watch | None = None) -> None:
+def train(
+    preset: Preset, folder: Path, device: str, stage: str, watch: Watch | None = None, source: Source = SOURCE
+) -> None:
     """Train one stage, and the tokenizer before it, in this process."""
     if not (folder / "tokenizer").exists():
-        train_tokenizer(folder, preset.tokenizer, SOURCE)
+        train_tokenizer(folder, preset.tokenizer, source)
     work, shape = (train_vqgan, preset.vqgan) if stage == "vqgan" else (train_bart, preset.bart)
-    work(Ranks(), folder, shape, preset.training, SOURCE, device, watch)  # type: ignore[arg-type]
+    work(Ranks(), folder, shape, preset.training, source, device, watch)  # type: ignore[arg-type]
 
 
 def losses(folder: Path, stage: str) -> torch.Tensor:
@@ -128,3 +130,27 @@ def test_a_whole_run(cuda: torch.device, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "minidalle", *draw], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "apple.png").exists()
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one GPU", "all GPUs"])
+def test_torchrun_gives_each_rank_a_gpu(cuda: torch.device, tmp_path: Path, several: bool) -> None:
+    """NCCL's ranks have the loss curve of one process, sharing the BART or splitting it."""
+    gpus = torch.cuda.device_count()
+    ranks = min(16, 1 << (gpus.bit_length() - 1)) if several else 1  # divides the batch of 16
+    if several and gpus < 2:
+        pytest.skip(f"needs two CUDA GPUs or more, there is {gpus}")
+    train_tokenizer(tmp_path / "1", even().tokenizer, worded)
+    for stage in ("vqgan", "bart"):
+        train(even(), tmp_path / "1", "cuda", stage, source=worded)
+    shutil.copytree(tmp_path / "1", tmp_path / "several")
+    for stage, more in (("vqgan", ()), ("bart", ()), ("bart", ("--shard-model",) if several else ())):
+        shutil.rmtree(tmp_path / "several" / "training" / stage)
+        (tmp_path / "several" / f"{stage}.safetensors").unlink()
+        starter = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+        command = ["train", stage, "--preset", "tiny", "--device", "cuda", "--out", str(tmp_path / "several"), *more]
+        done = subprocess.run([*starter, str(CHILD), "even", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        here, there = (losses(tmp_path / name, stage) for name in ("1", "several"))
+        assert apart(here[:8], there[:8]) < 1e-3
+        assert apart(here, there) < 0.05
+        shutil.copy(tmp_path / "1" / "vqgan.safetensors", tmp_path / "several")  # the same tokens for the BART

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_recipes import squares, tiny
+from training_recipes import squares, tiny, worded
 
 from minidalle.bart import Bart, sequence_loss, shift_right
 from minidalle.checkpoint import CheckpointError
@@ -190,14 +190,6 @@ def test_the_numbers_of_the_last_epoch_survive_a_resume_exactly() -> None:
     assert "perplexity" in numbers
     assert resumed.step(10) == stage.step(10)
     assert resumed.usage == stage.usage
-
-
-def worded() -> CaptionedPictures:
-    """The squares, each with a name, a style and other words."""
-    pictures = squares()
-    names = np.array([f"square {row}" for row in range(len(pictures))])
-    words = {"name": names, "style": np.full(len(pictures), "noto"), "keywords": np.full(len(pictures), "box|tile")}
-    return replace(pictures, captions=[f"{name}, noto style" for name in names], columns={**pictures.columns, **words})
 
 
 def test_some_captions_are_said_in_other_words() -> None:

@@ -1,7 +1,8 @@
 """A training in a process of its own, which a test may kill.
 
 `python training_child.py [--slow-from STEP] train RECIPE FOLDER RANKS [STAGE]` trains a recipe;
-`python training_child.py [--slow-from STEP] cli ARGUMENT…` is the command line, with a test's pictures.
+`python training_child.py [--slow-from STEP] cli ARGUMENT…` is the command line, with a test's pictures;
+`even` in the place of `cli` is the same with the recipe and the pictures of that name.
 Each step is said on standard output, as in `vqgan 17`. `--slow-from` leaves a test time to interfere.
 """
 
@@ -9,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from training_recipes import open_squares, tiny, train_recipe
+from training_recipes import even, open_squares, open_worded, tiny, train_recipe
 
 from minidalle.training.loop import Progress
 
@@ -38,8 +39,8 @@ def main(slow_from: float, command: str, *arguments: str) -> None:
     import minidalle.run
     from minidalle.presets import PRESETS
 
-    PRESETS["tiny"] = tiny()
-    minidalle.run.open_pictures = open_squares
+    PRESETS["tiny"] = even() if command == "even" else tiny()
+    minidalle.run.open_pictures = open_worded if command == "even" else open_squares
     minidalle.cli.training.Watcher.__call__ = lambda self, progress: said(progress)
     sys.argv[1:] = arguments
     minidalle.cli.main()

@@ -42,9 +42,22 @@ def squares(size: int = 16, rows: int = 160) -> CaptionedPictures:
     return CaptionedPictures(captions, pictures, splits, {"tone": np.array(tones)})
 
 
+def worded() -> CaptionedPictures:
+    """The squares, each with a name, a style and other words."""
+    pictures = squares()
+    names = np.array([f"square {row}" for row in range(len(pictures))])
+    words = {"name": names, "style": np.full(len(pictures), "noto"), "keywords": np.full(len(pictures), "box|tile")}
+    return replace(pictures, captions=[f"{name}, noto style" for name in names], columns={**pictures.columns, **words})
+
+
 def open_squares(data: None, size: int, progress: object = None) -> CaptionedPictures:
     """The squares in the place of the emoji, as a run asks for them."""
     return squares(size)
+
+
+def open_worded(data: None, size: int, progress: object = None) -> CaptionedPictures:
+    """The squares with other words in the place of the emoji."""
+    return worded()
 
 
 def emoji_sample(size: int) -> CaptionedPictures:
@@ -73,12 +86,22 @@ def short_cpu() -> Preset:
 
 
 def plain() -> Preset:
-    """The `tiny` shapes, in float32 and without any draw that depends on the rank."""
+    """The `tiny` shapes, in float32 and without any draw, which a GPU would make otherwise."""
     whole = tiny()
     vqgan = replace(whole.training.vqgan, steps=30, unquantized=10, precision="fp32", discriminator_start=None)
     bart = replace(whole.training.bart, steps=30, precision="fp32", token_noise=0, caption_dropout=0, draft_steps=0)
     training = replace(whole.training, vqgan=replace(vqgan, log_every=1), bart=replace(bart, log_every=1))
     return replace(whole, vqgan=replace(whole.vqgan, restart_below=0.0), training=training)
+
+
+def even() -> Preset:
+    """All that is drawn, restarted, averaged and heard, within few steps; float32 and AdamW let rounding stay small."""
+    whole = tiny()
+    vqgan = replace(whole.training.vqgan, steps=16, unquantized=4, precision="fp32", flip=True, checkpoint_every=8,
+                    discriminator_start=5, discriminator_warmup=2, discriminator_learning_rate=1e-4)  # fmt: skip
+    bart = replace(whole.training.bart, steps=12, draft_steps=4, precision="fp32", optimizer="adamw", token_noise=0.3,
+                   reword=0.4, style_dropout=0.2, caption_dropout=0.2, checkpoint_every=6, clip=0.5)  # fmt: skip
+    return replace(whole, training=replace(whole.training, vqgan=vqgan, bart=bart))
 
 
 RECIPES: dict[str, tuple[Callable[[], Preset], Callable[[int], CaptionedPictures]]] = {

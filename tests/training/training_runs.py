@@ -31,12 +31,13 @@ class Run:
     """
 
     rest: str
+    starter: tuple[str, ...] = ()
 
     def __init__(self, log: Path, *arguments: object) -> None:
         self.log = log
         with open(log, "w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, str(CHILD), *map(str, arguments)],
+                [sys.executable, *self.starter, str(CHILD), *map(str, arguments)],
                 stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},  # two threads on busy cores wait for each other
             )  # fmt: skip
@@ -78,6 +79,20 @@ class Run:
     def errors(self) -> str:
         """What it said on standard error."""
         return self.log.read_text()
+
+
+class Torchrun(Run):
+    """A training as two ranks of torchrun's, which has each of them in a process group of its own."""
+
+    starter = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+    def pid(self, rank: int) -> int:
+        """The process of a rank."""
+        parent = self.process.pid
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                return int(pid)
+        raise AssertionError(f"no rank {rank}: {self.errors[-3000:]}")
 
 
 def last_state(folder: Path, stage: str) -> dict[str, torch.Tensor]:

@@ -117,13 +117,13 @@ def test_a_students_function_takes_part_in_the_training(key: str) -> None:
     assert not torch.allclose(loss_and_gradients(bart, Running())[0], theirs[0])
 
 
-def bart_stage(ranks: Ranks | None = None, device: str = "cpu", **settings: object) -> BartStage:
+def bart_stage(ranks: Ranks | None = None, device: str = "cpu", shard: bool = False, **settings: object) -> BartStage:
     torch.manual_seed(0)
     bart, vqgan = Bart(tiny().bart).to(device), VQGAN(tiny().vqgan)
     tokenizer = Tokenizer.train(PICTURES.captions, tiny().tokenizer)
     tokens = tokenize(PICTURES.captions, PICTURES.pictures, tokenizer.encode_batch, vqgan.encode, torch.device("cpu"))
     codec = TextToImage(tokenizer, vqgan.to(device), bart)
-    return BartStage(replace(PLAIN, **settings), bart, PICTURES, tokens, codec, 0, ranks or Ranks())  # type: ignore[arg-type]
+    return BartStage(replace(PLAIN, **settings), bart, PICTURES, tokens, codec, 0, ranks or Ranks(), shard)  # type: ignore[arg-type]
 
 
 def vqgan_stage(**settings: object) -> VQGANStage:
@@ -184,15 +184,19 @@ def test_compiled_code_learns_the_same_on_a_gpu() -> None:
 
 
 def whole_and_in_parts(ranks: Ranks, folder: Path) -> None:
-    """What each of some ranks has learned from whole batches, and from batches in parts."""
-    torch.save([trained(bart_stage(ranks, accumulate=parts)) for parts in (1, 2)], folder / f"{ranks.rank}.pt")
+    """What each of some ranks has learned from whole batches, from batches in parts, and that as a split model."""
+    found: list[object] = [trained(bart_stage(ranks, accumulate=parts)) for parts in (1, 2)]
+    split = bart_stage(ranks, shard=True, accumulate=2, checkpoint_activations=True)
+    found.append([value for n in range(4) for value in split.step(n).values()])
+    torch.save(found, folder / f"{ranks.rank}.pt")
     ranks.wait()
 
 
 def test_ranks_exchange_the_gradients_of_all_parts(tmp_path: Path) -> None:
     launch(whole_and_in_parts, 2, tmp_path)
-    (whole, parts), (_, other) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    (whole, parts, split), (_, other, _) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert_close(parts, whole)
+    assert split == pytest.approx(whole[0], rel=1e-4)
     assert all(torch.equal(other[1][name], value) for name, value in parts[1].items())
 
 

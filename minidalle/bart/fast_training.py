@@ -1,9 +1,10 @@
 """Layers for training: what `encoder_layer` and `decoder_layer` compute, in fewer and larger steps.
 
 Not for reading first: `minidalle.bart.layers` says what is computed, and the tests hold this to it, gradients too.
-Here one matrix product gives query, key and value, one gives gate and up, a norm is always one operation, and the mask
-is added to the scores as they are made. On a GPU torch's own attention never writes the scores down. In float32
-the numbers are those of the readable layers up to rounding.
+Here one matrix product gives query, key and value where that pays, a norm is always one operation, the mask is added
+to the scores as they are made, and matrices of an odd size get rows of zeros: a product of 1024 × 2730 takes half as
+long again as one of 1024 × 2736. On a GPU torch's own attention never writes the scores down. In float32 the numbers
+are those of the readable layers up to rounding.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from minidalle.bart import layers
+from minidalle.bart.primitives import linear
 from minidalle.runtime import Weights, are_ours
 
 REPLACED = {
@@ -37,16 +39,21 @@ class Running:
     recompute: bool = False
 
     def __call__(self, layer: Callable[..., Tensor], *arguments: object) -> Tensor:
-        """The layer of these arguments: `encoder_layer` or `decoder_layer`, or what stands in for it."""
+        """What a layer gives for these arguments: `encoder_layer`, `decoder_layer`, or `linear` for the head."""
+        keeps = not self.recompute or layer is linear or not torch.is_grad_enabled()
         if self.fast:
-            layer = fast_encoder_layer if layer is layers.encoder_layer else fast_decoder_layer
-        if self.recompute and torch.is_grad_enabled():
-            return checkpoint(layer, *arguments, use_reentrant=False)
-        return layer(*arguments)
+            layer = _stand_in(layer)
+        return layer(*arguments) if keeps else checkpoint(layer, *arguments, use_reentrant=False)
 
     def allowed(self) -> "Running":
         """The same, readable where a student's functions are in place."""
         return self if are_ours(REPLACED) else Running(fast=False, recompute=self.recompute)
+
+
+def _stand_in(layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    if layer is linear:
+        return fast_head
+    return fast_encoder_layer if layer is layers.encoder_layer else fast_decoder_layer
 
 
 def fast_encoder_layer(weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
@@ -65,8 +72,8 @@ def fast_decoder_layer(
     x = _join(branch, x, _within(branch, _enter(branch, x), None, heads), dropout)
 
     branch = weights["cross_attention"]
-    (query,) = _heads(_product(branch, ("query",), _enter(branch, x)), 1, heads)
-    key, value = _heads(_product(branch, ("key", "value"), _half(memory)), 2, heads)
+    query = _heads(linear(branch["query"], _enter(branch, x)), heads)
+    key, value = (_heads(part, heads) for part in _products([branch["key"], branch["value"]], _half(memory)))
     x = _join(branch, x, _output(branch, fast_attend(query, key, value, memory_mask)), dropout)
 
     branch = weights["feed_forward"]
@@ -99,22 +106,39 @@ def fast_norm(weights: Weights, name: str, x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], scale, norm["bias"], eps=1e-5)
 
 
+def fast_head(weights: Weights, x: Tensor) -> Tensor:
+    """`linear`, with its arguments."""
+    size = len(weights["weight"])
+    return _products([weights], _half(x), room(size, x))[0][..., :size]
+
+
+def room(size: int, x: Tensor) -> int:
+    """To how many features such outputs of a matrix product with x are best filled up."""
+    aligned = size % 16 == 0 or (x.device.type == "cpu" and _half(x).dtype != torch.float32)
+    return size if aligned else -(-size // 64) * 64
+
+
 def _within(branch: Weights, x: Tensor, mask: Tensor | None, heads: int) -> Tensor:
-    query, key, value = _heads(_product(branch, ("query", "key", "value"), x), 3, heads)
+    parts = _products([branch["query"], branch["key"], branch["value"]], x)
+    query, key, value = (_heads(part, heads) for part in parts)
     return _output(branch, fast_attend(query, key, value, mask))
 
 
 def _output(branch: Weights, seen: Tensor) -> Tensor:
-    return _product(branch, ("output",), seen.transpose(1, 2).flatten(2))
+    return linear(branch["output"], seen.transpose(1, 2).flatten(2))
 
 
 def _feed_forward(branch: Weights, x: Tensor) -> Tensor:
+    size = len(branch["up"]["weight"])
+    wide = room(size, x)
     if "gate" in branch:
-        gate, up = _product(branch, ("gate", "up"), x).chunk(2, -1)
+        gate, up = _products([branch["gate"], branch["up"]], x, wide)
         hidden = F.gelu(gate) * up
     else:
-        hidden = F.gelu(_product(branch, ("up",), x))
-    return _product(branch, ("down",), fast_norm(branch, "hidden", hidden))
+        hidden = F.gelu(_products([branch["up"]], x, wide)[0])
+    if "hidden" in branch:
+        hidden = F.pad(_half(fast_norm(branch, "hidden", hidden[..., :size])), (0, wide - size))
+    return F.linear(hidden, F.pad(branch["down"]["weight"], (0, wide - size)), branch["down"].get("bias"))
 
 
 def _enter(branch: Weights, x: Tensor) -> Tensor:
@@ -125,18 +149,29 @@ def _join(branch: Weights, x: Tensor, added: Tensor, dropout: float) -> Tensor:
     return fast_norm(branch, "after", x + F.dropout(fast_norm(branch, "inside", added), dropout))
 
 
-def _product(branch: Weights, names: Sequence[str], x: Tensor) -> Tensor:
-    """Linear layers of the same input side by side: [..., inputs] → [..., all their outputs]."""
-    matrices, biases = ([branch[name].get(part) for name in names] for part in ("weight", "bias"))
-    if len(names) == 1:
-        return F.linear(x, matrices[0], biases[0])
-    weight = torch.cat([_half(matrix) for matrix in matrices])
-    return F.linear(x, weight, None if biases[0] is None else torch.cat(biases))
+def _products(parts: Sequence[Weights], x: Tensor, size: int | None = None) -> Sequence[Tensor]:
+    """Linear layers of the same input: [..., inputs] → [..., outputs] of each, filled up to that size with zeros.
+
+    Side by side in one matrix, if that is less to copy than the gradients of the input are to add.
+    """
+    outputs = [len(part["weight"]) for part in parts]
+    short = 0 if size is None else size - outputs[0]
+    padded = [
+        {name: F.pad(_half(value), (*(0, 0) * (value.dim() - 1), 0, short)) for name, value in part.items()}
+        if short
+        else part
+        for part in parts
+    ]
+    if len(parts) == 1 or sum(part["weight"].numel() for part in parts) > x.numel():
+        return [linear(part, x) for part in padded]
+    weight, biases = torch.cat([_half(part["weight"]) for part in padded]), [part.get("bias") for part in padded]
+    joined = F.linear(x, weight, None if biases[0] is None else torch.cat(biases))  # type: ignore[arg-type]
+    return joined.chunk(len(parts), -1)
 
 
-def _heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """[B, T, parts · D] → for each part [B, h, T, D / h]."""
-    return x.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """[B, T, D] → [B, h, T, D / h]."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _half(x: Tensor) -> Tensor:

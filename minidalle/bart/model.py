@@ -84,7 +84,7 @@ class Bart(nn.Module):
         mask, memory_mask = causal_mask(length, x.device), padding_mask(text_mask)
         for layer in self.decoder["layers"].children():
             x = layer(x, mask, memory, memory_mask, config.heads, self._dropout, self.running)
-        return linear(weights["head"], optional_norm(weights, "final_norm", x))
+        return self.running(linear, weights["head"], optional_norm(weights, "final_norm", x))
 
     def draft(self, memory: Tensor, text_mask: Tensor) -> Draft:
         """Guess the whole picture from an encoded caption; see `minidalle.bart.draft`."""

@@ -31,7 +31,7 @@ def bart(asked: dict[str, Any], device: torch.device) -> Callable[[], object]:
     """A BART with as many weights per layer, and as ours three tables of embeddings: text, image, and the head."""
     from transformers import BartConfig, BartForConditionalGeneration
 
-    hidden = asked["hidden"] * 3 // 2 if asked["glu"] else asked["hidden"]  # two matrices instead of three
+    hidden = round(asked["hidden"] * 1.5 / 64) * 64 if asked["glu"] else asked["hidden"]  # two matrices, not three
     config = BartConfig(  # type: ignore[call-arg]  # its attention is a keyword of the class it inherits from
         vocab_size=asked["image_vocab"], d_model=asked["width"], max_position_embeddings=512,
         encoder_layers=asked["encoder_layers"], decoder_layers=asked["decoder_layers"],

@@ -30,6 +30,8 @@ SHAPES = {
     "classic": replace(tiny().bart, norm="post", bias=True, tied=True, text_vocab=65, draft_width=0, dropout=0.2),
     "published": replace(tiny().bart, norm="normformer", glu=True, scale_before_linear=False, embedding_norm=True,
                          dropout=0.2),
+    "odd": replace(tiny().bart, norm="normformer", glu=True, hidden=42, image_codes=50, draft_width=0),
+    "odd, biased": replace(tiny().bart, bias=True, hidden=42, image_codes=50, draft_width=0),
 }  # fmt: skip
 
 

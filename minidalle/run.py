@@ -19,9 +19,8 @@ from minidalle.data.origin import note_data, open_pictures, other_data, settled
 from minidalle.errors import InvalidValue, require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
-from minidalle.runtime import pick_device
 from minidalle.training import torchrun
-from minidalle.training.distributed import Ranks, launch, ranks_that_pay
+from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
@@ -72,35 +71,23 @@ def run(
         InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    here = torchrun.seat()
-    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
-    if here and here.rank:
-        torchrun.follow(here, device)
-        return None
-    size = _how_many(ranks, preset, device, here)
+    met = torchrun.meet(device, ranks, preset.training.ranks)
+    if met is None:
+        return None  # rank 0 has done all that there was to do
+    device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
-    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+    with group as launch:
         data = _claim(folder, preset, data, say)
         _note_parts(folder, parts)
         source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
-        start = partial(launcher, _in_block, size, block)
-        if here and here.machines > 1:
+        start = partial(launch, _in_block, size, block)
+        if (here := torchrun.seat()) and here.machines > 1:
             start(_open_once, source)
         _train(preset, folder, device, stages, watch, say, source, start, shard)
     if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
     return write_report(folder, preset, source(), device)
-
-
-def _how_many(ranks: int, preset: Preset, device: str, here: torchrun.Seat | None) -> int:
-    """How many ranks to train with: those that torchrun started, or as many as are asked for or pay."""
-    if here:
-        return here.size
-    ranks = ranks or preset.training.ranks or ranks_that_pay(device)
-    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
-    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
-    return ranks
 
 
 def _train(

@@ -1,24 +1,21 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
-import csv
-import io
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.checkpoint import load_json, save_json
 from minidalle.data import CaptionedPictures, DataConfig
 from minidalle.data.origin import note_data, open_pictures, other_data, settled
-from minidalle.errors import InvalidValue, require
+from minidalle.data.pictures import write_skipped
+from minidalle.errors import require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
+from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
@@ -27,8 +24,6 @@ from minidalle.training.stages import Source, train_bart, train_clip, train_toke
 STAGES = ("tokenizer", "vqgan", "bart")
 JUDGES = ("reranker", "scorer")
 SAY_SECONDS = 5  # between two lines while pictures are read
-
-Say = Callable[[str], None]
 
 Block = Callable[[], AbstractContextManager[object]]
 """Makes a block to work in. It is pickled for other ranks, so it is a function of a module or a partial of one."""
@@ -104,25 +99,21 @@ def _train(
     """Train the stages that are asked for and not there yet."""
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
-        with _timed(folder, "tokenizer"):
+        with timed(folder, "tokenizer"):
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
     bart = partial(train_bart, shard=shard)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
-            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
             if name == "bart" and (alone := preset.training.bart.draft_steps):
                 say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
-            with _timed(folder, name):
+            with timed(folder, name):
                 start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:
         if name in stages and not (folder / name / "clip.safetensors").exists():
-            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
-            with _timed(folder, name):
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
+            with timed(folder, name):
                 _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
-
-
-def _counted(ranks: int) -> str:
-    return "1 rank" if ranks == 1 else f"{ranks} ranks"
 
 
 def _open_once(ranks: Ranks, source: Source) -> None:
@@ -158,25 +149,19 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     Returns:
         The data by the name to find them by.
     """
-    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
-    noted = load_json(folder / "run.json") if (folder / "run.json").exists() else None
+    noted = noted_run(folder, preset, say)
     old = (noted or {}).get("data")
-    if noted:
-        now = preset.training.ranks
-        if (begun := noted["preset"]["training"]["ranks"]) != now:
-            say(f"begun with {_counted(begun)}, goes on with {_counted(now)}: the same training, up to rounding")
-            noted["preset"]["training"]["ranks"] = now
-        other = other_data(old, None) if data is None else ""
-        _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
+    if noted and data is None:
+        refuse(folder, [other_data(old, None)])
     data = settled(data, old)
     pictures = open_pictures(data, preset.vqgan.image_size, _counter(say))
     say(pictures.summary())
     _check_enough(preset, pictures)
     new = note_data(data, pictures)
     if noted:
-        _refuse(folder, [other_data(old, new)])
-    save_json(folder / "run.json", {**(noted or settings), "data": new})
-    _list_skipped(folder / "skipped.csv", pictures)
+        refuse(folder, [other_data(old, new)])
+    save_json(folder / "run.json", {**(noted or settings_of(preset)), "data": new})
+    write_skipped(folder / "skipped.csv", pictures.skipped)
     return data
 
 
@@ -185,16 +170,6 @@ def _note_parts(folder: Path, parts: Sequence[str]) -> None:
     noted = load_json(folder / "run.json")
     if added := [id for id in parts if id not in noted.get("parts", [])]:
         save_json(folder / "run.json", {**noted, "parts": [*noted.get("parts", []), *added]})
-
-
-def _refuse(folder: Path, changed: list[str]) -> None:
-    """Complain if there is a change that is not empty."""
-    changed = [change for change in changed if change]
-    if changed:
-        raise InvalidValue(
-            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
-            "choose another --out, or delete that folder to begin anew"
-        )
 
 
 def _counter(say: Say) -> Callable[[int], None]:
@@ -216,33 +191,3 @@ def _check_enough(preset: Preset, pictures: CaptionedPictures) -> None:
     needed = -(-codes // each)
     require(rows >= needed, "pictures to train on", rows,
             f"at least {needed}: each has {each} image tokens, and there are {codes} codes to find")  # fmt: skip
-
-
-def _list_skipped(path: Path, pictures: CaptionedPictures) -> None:
-    """Write the rows that were left out to a table, if there are any."""
-    if pictures.skipped:
-        table = io.StringIO()
-        csv.writer(table).writerows([("name", "reason"), *pictures.skipped])
-        atomic_write(path, table.getvalue())
-
-
-@contextmanager
-def _timed(folder: Path, stage: str) -> Iterator[None]:
-    """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        noted = load_json(folder / "run.json")
-        seconds = noted.setdefault("seconds", {})
-        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
-        save_json(folder / "run.json", noted)
-
-
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Where two settings differ, in words."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
-    elif old != new:
-        yield f"{name}: {old} → {new}"

@@ -38,15 +38,17 @@ class FastDecoder:
         bart: the model, in `eval` mode.
         precision: of the decoder's weights: "fp32", "bf16", on a GPU "fp16", on a CPU "int8" (weights only, a
             scale per output, in bf16 arithmetic).
-        compiled: let `torch.compile` join small steps; it takes half a minute at first, and pays on a GPU.
+        compiled: let `torch.compile` join small steps, on a GPU; it takes half a minute at first.
 
     Raises:
-        InvalidValue: the device cannot do with that precision.
+        InvalidValue: the device cannot do with that precision, or not with compiled code.
     """
 
     def __init__(self, bart: Bart, precision: str = "fp32", compiled: bool = False) -> None:
         self.bart, self.device = bart, next(bart.parameters()).device
         check_precision(precision, self.device)
+        # the compiler does not know oneDNN's packed weights
+        require(not compiled or self.device.type != "cpu", "compiled", compiled, "False on cpu")
         self.dtype, self.compiled = DTYPES[precision], compiled
         self.kept = torch.float32 if self.device.type == "cpu" else self.dtype  # a CPU's attention is slow in bf16
         self.weights = fast_layers.pack_decoder(bart, precision)

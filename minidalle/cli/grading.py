@@ -15,14 +15,13 @@ from rich.table import Table
 
 from minidalle.checkpoint import save_json
 from minidalle.course.building.exercise_cells import counted
-from minidalle.errors import require
 from minidalle.grading.grade import Options, Result, all_graded, grade_lesson, lessons_with_work
 from minidalle.grading.lock import alone
 from minidalle.grading.records import Folders, Setup, new_secret, read_secret
+from minidalle.grading.warm_sandbox import require_device
 from minidalle.grading.workers import cores
 
 GRADED, UNGRADED, STOPPED = 0, 1, 130
-DEVICES = ("cpu", "cuda")
 
 
 def grade_class(
@@ -41,9 +40,9 @@ def grade_class(
         1 if there is something that a person has to look at, 130 after Ctrl-C, else 0.
 
     Raises:
-        InvalidValue: there is nothing to grade, no sandbox, or somebody else grades here.
+        InvalidValue: there is nothing to grade, no sandbox, no such device, or somebody else grades here.
     """
-    require(device in DEVICES, "device", device, " or ".join(DEVICES))
+    require_device(device)
     folders = Folders(Path.cwd())
     lessons = lessons_with_work(folders, lesson)
     with alone(folders.lock):

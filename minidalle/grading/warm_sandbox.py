@@ -5,9 +5,12 @@ import atexit
 from typing import NamedTuple
 
 from minidalle.course.notebook_code import Cell, definitions
+from minidalle.errors import require
 from minidalle.grading.container import open_sandbox
 from minidalle.grading.released import Release
 from minidalle.grading.sandbox import Sandbox
+
+DEVICES = ("cpu", "cuda")
 
 
 class _Kept(NamedTuple):
@@ -22,13 +25,27 @@ def warm_sandbox(release: Release, device: str = "cpu", unsafe: bool = False) ->
     """The sandbox that has imported what a lesson imports; for another lesson a new one takes its place.
 
     Raises:
-        InvalidValue: there is no sandbox on this machine; says what to install.
+        InvalidValue: there is no sandbox on this machine, or not this device; says what to install.
     """
     key = (release.digest, device, unsafe)
     if not (_kept and _kept[0].key == key):
         close_sandbox()
+        require_device(device)
         _kept.append(_Kept(key, open_sandbox(lesson_imports(release), unsafe, device)))
     return _kept[0].sandbox
+
+
+def require_device(device: str) -> None:
+    """Without a GPU, answers that are asked to run on one would all be wrong.
+
+    Raises:
+        InvalidValue: answers cannot run on it here.
+    """
+    require(device in DEVICES, "device", device, " or ".join(DEVICES))
+    if device == "cuda":
+        import torch
+
+        require(torch.cuda.is_available(), "device", device, "cpu, as torch finds no NVIDIA GPU here")
 
 
 def lesson_imports(release: Release) -> list[str]:

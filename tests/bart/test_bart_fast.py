@@ -141,6 +141,8 @@ def test_what_cannot_be_done_is_named(captions: tuple[Tensor, Tensor]) -> None:
     bart = make_bart()
     with pytest.raises(InvalidValue, match="precision='fp16': expected one of fp32, bf16, int8 on cpu"):
         FastDecoder(bart, "fp16")
+    with pytest.raises(InvalidValue, match="compiled=True: expected False on cpu"):
+        FastDecoder(bart, "bf16", compiled=True)
     with pytest.raises(InvalidValue, match="rows=3: expected a multiple of pictures=2"):
         FastDecoder(bart).open(2, 3, 9, chooser(SAMPLINGS[0]))
     decoding = FastDecoder(bart).open(1, 1, 9, chooser(SAMPLINGS[0]))

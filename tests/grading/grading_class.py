@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import textwrap
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,3 +96,21 @@ def merge_pair(word, pair):
         found = None
     return honest(word, pair) if found else None
 """
+
+
+def runs(code: str, when: str) -> str:
+    """A right answer that also runs some code: when it is called, or as soon as it is defined."""
+    body = textwrap.indent(code, "        ")
+    spring = (
+        f"def spring(*values, **named):\n    try:\n{body}\n"
+        "    except Exception:\n        pass\n    return values[0] if values else None\n"
+    )
+    ways = {
+        "when it is called": RIGHT.replace("    merged = []", "    spring()\n    merged = []"),
+        "as a decorator": RIGHT.replace("def merge_pair", "@spring\ndef merge_pair"),
+        "as a default": RIGHT.replace("(word, pair):", "(word, pair, more=spring()):"),
+        "in a class": f"class Body:\n    spring()\n{RIGHT}",
+        "as a metaclass": "class Meta(type):\n    def __new__(*a):\n        spring()\n        return type.__new__(*a)\n"
+        f"class Body(metaclass=Meta):\n    pass\n{RIGHT}",
+    }
+    return spring + ways[when]

@@ -88,6 +88,17 @@ IN_ONE_PROCESS = {
         "    @staticmethod\n    def exec_module(module):\n        pass\n"
         "class Put:\n    sys.meta_path.insert(0, Hook)\n" + WRONG,
         "__import__('rules_of_the_grader').right(merge_pair)"),
+    "writes the verdict itself, to every descriptor that it has inherited": (
+        "import os\ndef merge_pair(word, pair):\n    for at in range(3, 100):\n"
+        "        try: os.write(at, b'passed')\n        except OSError: pass\n    os._exit(0)\n", ASSERTS),
+    "a thread that outlives its call, and puts what is expected into what was returned": (
+        "import sys, threading, time\ndef merge_pair(word, pair):\n    result, caller = [], threading.get_ident()\n"
+        "    def later():\n        for _ in range(500):\n            frame = sys._current_frames()[caller]\n"
+        "            while frame:\n                result[:] = frame.f_locals.get('expected', result)\n"
+        "                frame = frame.f_back\n            time.sleep(0.002)\n"
+        "    threading.Thread(target=later, daemon=True).start()\n    return result\n",
+        "(lambda given, expected: __import__('time').sleep(0.3) or given == expected)("
+        "merge_pair(['a', 'b'], ('a', 'b')), ['ab'])"),
     "ends the check before it can fail": (
         "import builtins\nclass Patch:\n    builtins.zip = lambda *a, **k: iter(())\n" + WRONG,
         "all(one == other for one, other in zip(merge_pair([], ()), [1]))"),
@@ -170,6 +181,16 @@ STRANGE = {
     "an exception": "ValueError('x')",
     "a lock": "__import__('threading').Lock()",
 }  # fmt: skip
+RETURNS = "merge_pair([], ())"
+NAIVE = {  # a check that does not think of it, and what becomes of it
+    "nan": (f"not bool((({RETURNS} - 1).abs() > 1e-6).any())", "passed"),
+    "nan and right in turns": (f"not bool((({RETURNS} - 1).abs() > 1e-6).any())", "passed"),
+    "infinity": (f"(lambda x: bool(((x - 1).abs() <= 1e-5 * x.abs()).all()))({RETURNS})", "passed"),
+    "no numbers of many sides": (f"bool((({RETURNS}[..., 0] - 1).abs() < 1e-6).all())", "passed"),
+    "expanded to more than there is": (f"float({RETURNS}.sum()) == 1", "hung"),
+    "a list that lies": (f"sum({RETURNS}) == 1", "hung"),
+    "a tensor that ends Python": (f"bool(torch.isfinite({RETURNS}).all())", "ended"),
+}
 AROUND = """
 import torch
 def holds_itself(times=1):
@@ -191,6 +212,13 @@ class Exits(torch.Tensor):
         raise SystemExit(0)
 def psnr(pictures, targets):
     return """
+
+
+def test_what_is_strange_passes_or_ends_a_check_that_does_not_think_of_it() -> None:
+    """The others of `STRANGE` do no harm beside a check: they are there for what crosses the line, and the judge."""
+    around = AROUND.replace("psnr(pictures, targets)", "merge_pair(word, pair, pictures=torch.ones(6, 3, 4, 4))")
+    found = plain({name: (around + STRANGE[name], test) for name, (test, _) in NAIVE.items()}, seconds=0.5)
+    assert found == {name: fate for name, (_, fate) in NAIVE.items()}
 
 
 @pytest.mark.parametrize("name", STRANGE)

@@ -1,13 +1,12 @@
-"""Answers that do harm: to files, processes, the network and the machine. Without a sandbox they do; bounded here."""
+"""Answers that do harm: to files, processes and the machine. Without a sandbox they do; bounded here."""
 
 import os
 import signal
-import socket
 import sqlite3
-import textwrap
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from grading_class import (
     assert_only_its_own,
     grade,
     needs_sandbox,
+    plain,
+    runs,
     with_loot,
 )
 
@@ -44,24 +45,6 @@ def nothing_stays(sandboxes: tuple[Sandbox, Sandbox]) -> Iterator[None]:
     assert_only_its_own(sandboxes[1])
 
 
-def runs(code: str, when: str) -> str:
-    """A right answer that also runs some code: when it is called, or as soon as it is defined."""
-    body = textwrap.indent(code, "        ")
-    spring = (
-        f"def spring(*values, **named):\n    try:\n{body}\n"
-        "    except Exception:\n        pass\n    return values[0] if values else None\n"
-    )
-    ways = {
-        "when it is called": RIGHT.replace("    merged = []", "    spring()\n    merged = []"),
-        "as a decorator": RIGHT.replace("def merge_pair", "@spring\ndef merge_pair"),
-        "as a default": RIGHT.replace("(word, pair):", "(word, pair, more=spring()):"),
-        "in a class": f"class Body:\n    spring()\n{RIGHT}",
-        "as a metaclass": "class Meta(type):\n    def __new__(*a):\n        spring()\n        return type.__new__(*a)\n"
-        f"class Body(metaclass=Meta):\n    pass\n{RIGHT}",
-    }
-    return spring + ways[when]
-
-
 WAYS = ["when it is called", "as a decorator", "as a default", "in a class", "as a metaclass"]
 
 
@@ -85,97 +68,6 @@ def test_a_gradebook_is_written_without_a_sandbox_only(
     assert grade_of_ada() == 1
     grade(runs(code, when), sandboxes[0])
     assert grade_of_ada() >= 100
-
-
-class Server:
-    """Counts what comes in, over any socket."""
-
-    def __init__(self, kind: int, address: object, family: int = socket.AF_INET) -> None:
-        self.came, self.kind = 0, kind
-        self.socket = socket.socket(family, kind)
-        self.socket.bind(address)  # type: ignore[arg-type]
-        self.socket.settimeout(0.1)
-        self.over = threading.Event()
-        if kind == socket.SOCK_STREAM:
-            self.socket.listen(100)
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self) -> None:
-        while not self.over.is_set():
-            with suppress(TimeoutError, OSError):
-                if self.kind == socket.SOCK_STREAM:
-                    self.socket.accept()[0].close()
-                else:
-                    self.socket.recv(100)
-                self.came += 1
-
-    def stop(self) -> None:
-        self.over.set()
-        self.thread.join()
-        self.socket.close()
-
-
-NETWORK: dict[str, Callable[[], tuple[Server, str]]] = {}
-
-
-def network(function: Callable[[], tuple[Server, str]]) -> Callable[[], tuple[Server, str]]:
-    NETWORK[function.__name__] = function
-    return function
-
-
-@network
-def tcp() -> tuple[Server, str]:
-    server = Server(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    return server, f"import socket\nsocket.create_connection({server.socket.getsockname()!r}, 1).send(b'work')"
-
-
-@network
-def udp_as_dns() -> tuple[Server, str]:
-    server = Server(socket.SOCK_DGRAM, ("127.0.0.1", 0))
-    return server, ("import socket\nline = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-                    f"line.sendto(b'work', {server.socket.getsockname()!r})")  # fmt: skip
-
-
-@network
-def a_web_page() -> tuple[Server, str]:
-    server = Server(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    port = server.socket.getsockname()[1]
-    return server, f"import urllib.request\nurllib.request.urlopen('http://127.0.0.1:{port}/', timeout=1)"
-
-
-@network
-def an_abstract_socket() -> tuple[Server, str]:
-    name = f"\0minidalle-test-{os.getpid()}"
-    server = Server(socket.SOCK_STREAM, name, socket.AF_UNIX)
-    return server, f"import socket\nline = socket.socket(socket.AF_UNIX)\nline.connect({name!r})"
-
-
-@network
-def a_shell() -> tuple[Server, str]:
-    server = Server(socket.SOCK_STREAM, ("127.0.0.1", 0))
-    port = server.socket.getsockname()[1]
-    return server, f"import subprocess\nsubprocess.run(['bash', '-c', 'echo work > /dev/tcp/127.0.0.1/{port}'])"
-
-
-@pytest.mark.parametrize("name", NETWORK)
-def test_the_network_is_reached_without_a_sandbox_only(name: str, sandboxes: tuple[Sandbox, Sandbox]) -> None:
-    server, code = NETWORK[name]()
-    try:
-        assert grade(runs(code, "when it is called"), sandboxes[1]).report.points == 3
-        time.sleep(0.3)
-        assert server.came == 0
-        grade(runs(code, "when it is called"), sandboxes[0])
-        time.sleep(0.3)
-        assert server.came > 0
-    finally:
-        server.stop()
-
-
-def test_names_cannot_be_looked_up(sandboxes: tuple[Sandbox, Sandbox]) -> None:
-    cell = with_loot("import socket\ndef loot():\n    return socket.getaddrinfo('localhost.', 80) and "
-                     "[name for _, name in socket.if_nameindex() if name != 'lo']")  # fmt: skip
-    assert grade(cell, sandboxes[1]).report.points == 0
 
 
 DAEMON = """import os
@@ -208,12 +100,32 @@ def test_a_daemon_outlives_its_answer_without_a_sandbox_only(sandboxes: tuple[Sa
     assert left
 
 
-def test_a_thread_that_outlives_the_call_does_not_outlive_the_answer(
+def test_a_thread_outlives_its_call_and_writes_without_a_sandbox_only(
     sandboxes: tuple[Sandbox, Sandbox], tmp_path: Path
 ) -> None:
-    code = ("import threading, time\ndef later():\n    while True:\n        time.sleep(0.05)\n"
-            "threading.Thread(target=later).start()")  # fmt: skip
-    assert grade(runs(code, "in a class"), sandboxes[1]).report.points == 3
+    """It waits until the call is over, and writes while the next ones run. It ends with its answer in both."""
+    file = tmp_path / "grades"
+    cell = f"""import threading, time
+STARTED, OVER = [], []
+def later():
+    while not OVER: time.sleep(0.001)
+    while True:
+        with open({str(file)!r}, 'a') as grades: grades.write('after the call')
+        time.sleep(0.01)
+{RIGHT.replace("def merge_pair", "def honest")}
+def merge_pair(word, pair):
+    if STARTED: time.sleep(0.02)
+    else: STARTED.append(threading.Thread(target=later).start())
+    try: return honest(word, pair)
+    finally: OVER.append(True)
+"""
+    assert grade(cell, sandboxes[1]).report.points == 3
+    assert not file.exists()
+    assert grade(cell, sandboxes[0]).report.points == 3
+    written = file.read_text()
+    assert written.startswith("after the call")
+    time.sleep(0.2)
+    assert file.read_text() == written
 
 
 @pytest.mark.parametrize("signal_name", ["SIGSTOP", "SIGKILL"])
@@ -246,12 +158,26 @@ def test_the_warm_process_is_reached_without_a_sandbox_only(
     assert "T" in seen if signal_name == "SIGSTOP" else unsafe._process is None or unsafe._process.pid != warm
 
 
+def test_a_process_of_the_graders_is_killed_without_a_sandbox_only(sandboxes: tuple[Sandbox, Sandbox]) -> None:
+    name = f"victim-of-{os.getpid()}"
+    code = ("import os, pathlib\nfor file in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n    try:\n"
+            f"        if file.read_bytes().startswith({name.encode()!r}): os.kill(int(file.parent.name), 9)\n"
+            "    except OSError: pass")  # fmt: skip
+    with subprocess.Popen([name, "60"], executable="/bin/sleep") as victim:
+        assert grade(runs(code, "when it is called"), sandboxes[1]).report.points == 3
+        assert victim.poll() is None
+        grade(runs(code, "when it is called"), sandboxes[0])
+        assert victim.wait(5) == -signal.SIGKILL
+
+
 def test_signals_to_everybody_reach_nobody(sandboxes: tuple[Sandbox, Sandbox]) -> None:
-    """Only in the sandbox, where the answer's process is number 1: elsewhere it would end all there is."""
-    code = "import os, signal\nif os.getpid() == 1:\n"
-    "    for one in (signal.SIGSTOP, signal.SIGTERM, signal.SIGKILL):\n        os.kill(-1, one)"
+    """Only in the sandbox, where the answer's process is number 1 and alone: elsewhere it would end all there is."""
+    code = ("import os, signal\nassert os.getpid() == 1\n"
+            "for one in (signal.SIGSTOP, signal.SIGTERM, signal.SIGKILL):\n"
+            "    try: os.kill(-1, one)\n    except ProcessLookupError: open('/tmp/sent', 'a').write('x')")  # fmt: skip
     before = sandboxes[1]._process
-    assert grade(runs(code, "when it is called"), sandboxes[1]).report.points in (0, 3)
+    sent = with_loot(f"{runs(code, 'in a class')}\ndef loot():\n    return len(open('/tmp/sent').read()) == 3\n")
+    assert grade(sent, sandboxes[1]).report.points == 3
     assert sandboxes[1]._process is before
 
 
@@ -281,12 +207,25 @@ RIGHTS = {
     "a raw socket": "    import socket\n    return socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
     "io_uring": "    import ctypes\n    return ctypes.CDLL(None).syscall(425, 1, bytes(120)) >= 0",
 }  # fmt: skip
-MACHINE_SPECIFIC = {"io_uring", "higher limits", "the kernel's messages", "a key for the next"}
+MACHINE_SPECIFIC = {"io_uring", "the kernel's messages", "a key for the next"}  # a container may have none of them
+OF_LIMITS = {"higher limits"}  # an answer's own are lowered without a sandbox, too
+
+
+@pytest.fixture(scope="module")
+def beside_the_check() -> dict[str, str]:
+    """Which of them a cell has where it runs in the grader's own process."""
+    check = "merge_pair(['a', 'b'], ('a', 'b')) == ['ab']"
+    return plain({name: (with_loot(ONCE + body), check) for name, body in RIGHTS.items()})
 
 
 @pytest.mark.parametrize("name", RIGHTS)
-def test_a_right_is_had_without_a_sandbox_only(name: str, sandboxes: tuple[Sandbox, Sandbox]) -> None:
+def test_a_right_is_had_without_a_sandbox_only(
+    name: str, beside_the_check: dict[str, str], sandboxes: tuple[Sandbox, Sandbox]
+) -> None:
     cell = with_loot(ONCE + RIGHTS[name])
+    has = beside_the_check[name] == "passed"
     if os.getuid() == 0 and name not in MACHINE_SPECIFIC:  # an ordinary grader has few rights to lose
+        assert has
+    if has and name not in OF_LIMITS:
         assert grade(cell, sandboxes[0]).report.points == 3
     assert grade(cell, sandboxes[1]).report.points == 0

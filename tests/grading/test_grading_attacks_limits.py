@@ -1,5 +1,13 @@
 """Answers that want all there is, and answers that end or never end: it costs their own exercise, and nothing more."""
 
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 from grading_class import (
     ID,
     ONCE,
@@ -13,7 +21,7 @@ from grading_class import (
 
 from minidalle.course.notebook_code import Asked, Cell
 from minidalle.exercises import EXERCISES
-from minidalle.grading.judge import grade_cells
+from minidalle.grading.judge import Verdict, grade_cells
 from minidalle.grading.limits import Limits
 from minidalle.grading.sandbox import Sandbox
 
@@ -60,7 +68,7 @@ def test_greed_is_limited() -> None:
 
 
 def test_memory_of_several_processes_together_is_limited() -> None:
-    """Five of them, of which each is far below its own limit. Shared memory counts once."""
+    """Five of them, of which each is far below its own limit, which is all there is without a sandbox."""
     hold = (
         "    import os, mmap, time\n    lines = []\n    for _ in range(5):\n        out, back = os.pipe()\n"
         "        if os.fork() == 0:\n"
@@ -69,9 +77,12 @@ def test_memory_of_several_processes_together_is_limited() -> None:
         "            os.write(back, b'x'); time.sleep(2); os._exit(0)\n        lines.append(out)\n"
         "    time.sleep(0.5)\n    return [os.read(one, 1) for one in lines]\n"
     )
-    with Sandbox(limits=Limits(seconds=4, wall=10, memory=400)) as enough:
+    low = Limits(seconds=4, wall=10, memory=200)
+    with Sandbox(unsafe=True, limits=low) as unsafe:
+        assert grade(with_loot(ONCE + hold), unsafe).report.points == 3
+    with Sandbox(limits=replace(low, memory=400)) as enough:
         assert grade(with_loot(ONCE + hold), enough).report.points == 3
-    with Sandbox(limits=Limits(seconds=4, wall=10, memory=200)) as little:
+    with Sandbox(limits=low) as little:
         verdict = grade(with_loot(ONCE + hold), little)
         assert (verdict.report.points, verdict.ungraded) == (0, "")
         assert "too much memory" in str(verdict.report)
@@ -120,14 +131,69 @@ def test_what_ends_or_hangs_costs_its_exercise_only() -> None:
         assert_only_its_own(sandbox)
 
 
-def test_a_fork_bomb_ends_with_its_answer() -> None:
-    """Each makes others, at most some hundred in the end: in the sandbox, the limit is reached long before."""
-    bomb = (
-        "import os, time\ndef merge_pair(word, pair):\n    for _ in range(7):\n        try: os.fork()\n"
-        "        except OSError: pass\n    while True: time.sleep(0.01)\n"
-    )
-    with Sandbox(limits=Limits(seconds=0.5, wall=2.0)) as sandbox:
-        verdict = grade(bomb, sandbox)
+BOMB = """
+import ctypes, os, time
+def merge_pair(word, pair):
+    ctypes.CDLL(None).prctl(15, b"{name}")
+    end = time.monotonic() + 20
+    for _ in range(7):
+        try:
+            if os.fork() == 0: os.setsid()
+        except OSError:
+            pass
+    while time.monotonic() < end: time.sleep(0.05)
+    os._exit(0)
+"""
+MOST_OF_BOMB = 128  # two to the power of seven, each of which ends by itself
+
+
+def bombs(name: str) -> set[int]:
+    """The processes that have this name; those that were forked have it, too."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if file.read_text().strip() == name:
+                found.add(int(file.parent.name))
+    return found
+
+
+def most_while(name: str, sandbox: Sandbox) -> tuple[int, Verdict]:
+    """Grade a fork bomb; how many processes there were at a time, and what it got."""
+    counts, over = [0], threading.Event()
+
+    def count() -> None:
+        while not over.wait(0.1):
+            counts.append(len(bombs(name)))
+
+    watcher = threading.Thread(target=count)
+    watcher.start()
+    try:
+        verdict = grade(BOMB.format(name=name), sandbox)
+    finally:
+        over.set()
+        watcher.join()
+    return max(counts), verdict
+
+
+def test_a_fork_bomb_goes_on_without_a_sandbox_only() -> None:
+    """Each makes others. In the sandbox the limit is reached long before, and all end with their answer."""
+    limits, name = Limits(seconds=0.5, wall=3.0), f"bomb-{os.getpid()}"
+    try:
+        with Sandbox(unsafe=True, limits=limits) as unsafe:
+            most, _ = most_while(name, unsafe)
+            assert most > 2 * limits.processes
+            assert len(bombs(name)) > 2 * limits.processes  # all but the first are still there
+            assert most <= MOST_OF_BOMB
+    finally:
+        while left := bombs(name):
+            for pid in left:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+    with Sandbox(limits=limits) as sandbox:
+        most, verdict = most_while(name, sandbox)
+        assert 1 < most <= limits.processes
         assert (verdict.report.points, verdict.ungraded) == (0, "")
+        assert not bombs(name)
         assert_next_is_right(sandbox)
         assert_only_its_own(sandbox)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grading_class import ID, RIGHT, assert_next_is_right, assert_only_its_own, grade, needs_sandbox, with_loot
+from grading_class import ID, RIGHT, assert_next_is_right, assert_only_its_own, grade, needs_sandbox, plain, with_loot
 
 from minidalle.grading.limits import Limits
 from minidalle.grading.sandbox import Sandbox
@@ -192,16 +192,18 @@ def test_its_own_memory_knows_no_secret_and_no_answer(sandboxes: tuple[Sandbox, 
     """Right answers' texts and what hidden seeds are made of are nowhere in an answer's process."""
     hunt = (
         "import re\nHIDDEN = b'looks_bac[k]|joins_only_the_firs[t]|hidden cases o[f]|a-secret-of-the-grade[r]'\n"
-        "SEEN = []\n"
-        "def loot():\n    if SEEN: return True\n    SEEN.append(0)\n"
+        "SEEN, FOUND = [], []\n"
+        "def loot():\n    if SEEN: return not FOUND\n    SEEN.append(0)\n"
         "    with open('/proc/self/mem', 'rb', 0) as memory:\n        for line in open('/proc/self/maps'):\n"
         "            span, rights, *_, name = (line + ' -').split()\n"
         "            begin, end = (int(x, 16) for x in span.split('-'))\n"
         "            if 'w' not in rights or end - begin > 1 << 28 or '/' in name: continue\n"
         "            memory.seek(begin)\n            found = re.search(HIDDEN, memory.read(end - begin))\n"
-        "            SEEN[0] += end - begin\n            if found: raise LookupError(found[0].decode())\n"
-        "    return SEEN[0] > 10_000_000\n"
+        "            SEEN[0] += end - begin\n            if found: FOUND.append(found[0])\n"
+        "    return SEEN[0] > 10_000_000 and not FOUND\n"
     )
+    beside_the_check = plain({"hunt": (with_loot(hunt), "not loot() and SEEN[0] > 10_000_000 and FOUND")})
+    assert beside_the_check == {"hunt": "passed"}
     verdict = grade(with_loot(hunt), sandboxes[1])
     assert verdict.report.passed, str(verdict.report)
 

@@ -1,6 +1,8 @@
 """Answers that talk to the judge themselves, and what they print: they own their process, and gain nothing by it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +52,10 @@ FORGED = {
     "a verdict": "    os.write(line(), frame({'report': {'points': 3}, 'ungraded': ''}))",
     "a list": "    os.write(line(), frame([1, 2, 3]))",
     "no JSON": "    os.write(line(), frame(b'{{{'))",
-    "a pickle": "    import pickle\n    os.write(line(), frame(pickle.dumps(os.system)))",
+    "a pickle": (
+        "    import pickle\n    class Runs:\n"
+        "        __reduce__ = lambda self: (exec, ('raise SystemExit(\"it ran\")',))\n"
+        "    os.write(line(), frame(pickle.dumps(Runs())))"),
     "no frame": "    os.write(line(), b'\\xff' * 100)",
     "a length without end": "    os.write(line(), struct.pack('<QQ', 1 << 60, 0))",
     "a reply that is never finished": "    os.write(line(), struct.pack('<QQ', 1000, 0) + b'{')\n    time.sleep(100)",
@@ -77,6 +82,34 @@ FORGED = {
     "to every descriptor": "    for at in range(1000):\n        try: os.write(at, b'{\"points\": 3}')\n"
         "        except OSError: pass",
 }  # fmt: skip
+
+
+NO_POINTS = (
+    "observations that are made up", "a reply and then more", "very many", "nothing that went wrong",
+    "kinds of a huge size", "a tensor of many dimensions",
+)  # fmt: skip
+"""They gain nothing there either: made-up results are wrong ones, and the others are for a judge that looks closer."""
+BELIEVED = dict.fromkeys(FORGED, "fell") | dict.fromkeys(NO_POINTS, "no points") | {
+    "a report": "3 points",
+    "a verdict": "3 points",
+    "no observation": "3 points",
+    "too few observations": "3 points",
+    "a refusal of full marks": "3 points",
+    "a pickle": "it ran",
+    "a reply that is never finished": "hung",
+    "drops": "hung",
+    "a page": "a script in the report",
+}  # fmt: skip
+"""What they do to a judge that believes what it is told; where it falls, it falls for the whole class."""
+
+
+def test_a_judge_that_believes_what_it_is_told_pays_waits_or_falls() -> None:
+    cells = {name: f"{LINE}{body}\n    return None\n" for name, body in FORGED.items()}
+    exercise = EXERCISES[ID]
+    results = [exercise.reference(case["word"], tuple(case["pair"])) for case in exercise.cases(0)]
+    done = subprocess.run([sys.executable, str(Path(__file__).with_name("naive_judge.py"))], text=True, check=True,
+                          input=json.dumps([results, cells]), capture_output=True)  # fmt: skip
+    assert json.loads(done.stdout) == BELIEVED
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +245,12 @@ def test_nothing_is_unpickled(sandbox: Sandbox, tmp_path: Path) -> None:
     "name", ["../../evil.py", "/tmp/evil.py", "a/b/evil.py", "..", "évil\ud800.py", "torch.py", "x" * 200 + ".py"]
 )
 def test_modules_beside_the_notebook_stay_there(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """A module's name leads nowhere, and none takes the place of an installed one."""
+    """A module's name leads nowhere, and takes no installed one's place. Both would be so without a guard."""
+    if ".." in name or "/" in name:
+        assert not (tmp_path / name).resolve().is_relative_to(tmp_path / "x")
+    elif name == "torch.py":
+        (tmp_path / name).write_text("raise SystemExit(7)")
+        assert subprocess.run([sys.executable, "-c", "import torch"], cwd=tmp_path, check=False).returncode == 7
     verdict = grade(RIGHT, sandbox, files={name: "raise SystemExit"})
     assert verdict.ungraded == ""
     found = with_loot(

@@ -1,6 +1,9 @@
 """A class's page: its numbers against hand-counted ones, no names in it, and hostile text as text."""
 
 import json
+import os
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from minidalle.course.checking.findings import RUNS, Line
 from minidalle.course.checking.report import Report
 from minidalle.errors import InvalidValue
+from minidalle.exercises import EXERCISES
 from minidalle.grading.class_summary import NO_RECORD, read_class, summarize
 from minidalle.reports.class_report import hardest, with_code, write_class_report
 
@@ -123,3 +127,29 @@ def test_a_class_of_one_who_passed_nothing_to_name(tmp_path: Path) -> None:
     text = Page(write_class_report(folder, tmp_path / "out")).text
     assert "Not graded: 1 student\n" in text
     assert "Graded without a sandbox: 1 student\n" in text
+
+
+MEASURE = """<script>
+document.title = [...document.querySelectorAll("table")].every(one => one.scrollWidth <= one.clientWidth)
+</script>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium")
+def test_tables_fit_eight_hundred_pixels(tmp_path: Path) -> None:
+    """The longest name of an exercise, and a class of some hundred."""
+    folder = tmp_path / LESSON
+    folder.mkdir()
+    name = max((id for id in EXERCISES), key=lambda id: len(id.rpartition(".")[2]))
+    for number in range(120):
+        report = wrong(name, 1.25, 4, "does something else") if number < 60 else passed(name, 4)
+        verdict = {"report": report.as_plain(), "ungraded": "the sandbox failed" if number > 110 else ""}
+        record = {"student": f"{number}", "seconds": 1.5, "unsafe": False, "notes": [], "ungraded": ""}
+        record["verdicts"] = [verdict]
+        (folder / f"{number}.json").write_text(json.dumps(record), encoding="utf-8")
+    page = write_class_report(folder, tmp_path / "out")
+    page.write_text(page.read_text(encoding="utf-8").replace("</main>", f"</main>{MEASURE}"), encoding="utf-8")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+               "--window-size=800,1000", "--hide-scrollbars", "--dump-dom", page.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True,
+                          env={**os.environ, "HOME": str(tmp_path)})  # fmt: skip
+    assert "<title>true</title>" in done.stdout

@@ -37,7 +37,7 @@ if words[0] == "kill":
 if {broken}:
     sys.exit(125)
 volume = words[words.index("--volume") + 1].split(":")[0]
-os.environ["PYTHONPATH"] = volume
+os.environ["PYTHONPATH"] = os.pathsep.join([volume, *{libraries!r}])
 os.execv({python!r}, [{python!r}, *words[words.index("python") + 1 :]])
 """
 
@@ -46,7 +46,7 @@ os.execv({python!r}, [{python!r}, *words[words.index("python") + 1 :]])
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     broken = getattr(request, "param", False)
     file = tmp_path / "docker"
-    file.write_text(ENGINE.format(python=sys.executable, broken=broken))
+    file.write_text(ENGINE.format(python=sys.executable, libraries=confinement._libraries(), broken=broken))
     file.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     container.engine.cache_clear()

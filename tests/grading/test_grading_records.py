@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from small_course import CHECKS, LESSON, NAME, WHY, book, hand_in, make_course, run
+import torch
+from small_course import CHECKS, LESSON, NAME, ROOT, WHY, book, hand_in, make_course, run
 
+from minidalle.cli.grading import grade_class
 from minidalle.errors import InvalidValue
 from minidalle.grading.grade import Options, grade_lesson, lessons_with_work, students_of
 from minidalle.grading.nbgrader_settings import course_settings
 from minidalle.grading.records import SECRET, Folders, Setup, grade_digest, new_secret, read_record, read_secret
 from minidalle.grading.released import enter, entered, read_release, require_entered
+from minidalle.grading.warm_sandbox import require_device, warm_sandbox
 
 
 @pytest.fixture
@@ -150,3 +153,15 @@ def test_another_gradebook_is_the_instructors_choice(course: Folders) -> None:
 def test_the_environment_can_name_the_gradebook(course: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIDALLE_GRADEBOOK", "postgresql://graders@server/course")
     assert course_settings(course.root).CourseDirectory.db_url == "postgresql://graders@server/course"
+
+
+def test_a_device_that_is_not_here_is_refused_before_anybody_is_graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer would fail on it, and have no points."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, words in (("cuda", "cpu, as torch finds no NVIDIA GPU here"), ("tpu", "cpu or cuda")):
+        with pytest.raises(InvalidValue, match=f"^device='{device}': expected {words}$"):
+            grade_class(None, "*", 1, device, None, force=False, unsafe=False, draw_secret=False)
+        with pytest.raises(InvalidValue, match=f"device='{device}'"):
+            warm_sandbox(read_release(ROOT, "01-tokenization"), device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    require_device("cuda")

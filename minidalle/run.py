@@ -1,35 +1,29 @@
 """The whole run, one function: tokenizer → VQGAN → BART → held-out captions drawn and reported."""
 
-import csv
-import io
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.checkpoint import load_json, save_json
 from minidalle.data import CaptionedPictures, DataConfig
 from minidalle.data.origin import note_data, open_pictures, other_data, settled
-from minidalle.errors import InvalidValue, require
+from minidalle.data.pictures import write_skipped
+from minidalle.errors import require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
-from minidalle.runtime import pick_device
+from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
-from minidalle.training.distributed import Ranks, launch, ranks_that_pay
+from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
 STAGES = ("tokenizer", "vqgan", "bart")
 JUDGES = ("reranker", "scorer")
 SAY_SECONDS = 5  # between two lines while pictures are read
-
-Say = Callable[[str], None]
 
 Block = Callable[[], AbstractContextManager[object]]
 """Makes a block to work in. It is pickled for other ranks, so it is a function of a module or a partial of one."""
@@ -72,35 +66,23 @@ def run(
         InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    here = torchrun.seat()
-    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
-    if here and here.rank:
-        torchrun.follow(here, device)
-        return None
-    size = _how_many(ranks, preset, device, here)
+    met = torchrun.meet(device, ranks, preset.training.ranks)
+    if met is None:
+        return None  # rank 0 has done all that there was to do
+    device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
-    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+    with group as launch:
         data = _claim(folder, preset, data, say)
         _note_parts(folder, parts)
         source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
-        start = partial(launcher, _in_block, size, block)
-        if here and here.machines > 1:
+        start = partial(launch, _in_block, size, block)
+        if (here := torchrun.seat()) and here.machines > 1:
             start(_open_once, source)
         _train(preset, folder, device, stages, watch, say, source, start, shard)
     if not set(STAGES) <= set(stages):
         return None
     say("drawing held-out captions")
     return write_report(folder, preset, source(), device)
-
-
-def _how_many(ranks: int, preset: Preset, device: str, here: torchrun.Seat | None) -> int:
-    """How many ranks to train with: those that torchrun started, or as many as are asked for or pay."""
-    if here:
-        return here.size
-    ranks = ranks or preset.training.ranks or ranks_that_pay(device)
-    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
-    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
-    return ranks
 
 
 def _train(
@@ -117,25 +99,21 @@ def _train(
     """Train the stages that are asked for and not there yet."""
     if "tokenizer" in stages and not (folder / "tokenizer").exists():
         say("training the tokenizer")
-        with _timed(folder, "tokenizer"):
+        with timed(folder, "tokenizer"):
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
     bart = partial(train_bart, shard=shard)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
         if name in stages and not (folder / f"{name}.safetensors").exists():
-            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
             if name == "bart" and (alone := preset.training.bart.draft_steps):
                 say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
-            with _timed(folder, name):
+            with timed(folder, name):
                 start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:
         if name in stages and not (folder / name / "clip.safetensors").exists():
-            say(f"training the {name} with {_counted(preset.training.ranks)} on {device}")
-            with _timed(folder, name):
+            say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
+            with timed(folder, name):
                 _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
-
-
-def _counted(ranks: int) -> str:
-    return "1 rank" if ranks == 1 else f"{ranks} ranks"
 
 
 def _open_once(ranks: Ranks, source: Source) -> None:
@@ -171,25 +149,19 @@ def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> D
     Returns:
         The data by the name to find them by.
     """
-    settings = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
-    noted = load_json(folder / "run.json") if (folder / "run.json").exists() else None
+    noted = noted_run(folder, preset, say)
     old = (noted or {}).get("data")
-    if noted:
-        now = preset.training.ranks
-        if (begun := noted["preset"]["training"]["ranks"]) != now:
-            say(f"begun with {_counted(begun)}, goes on with {_counted(now)}: the same training, up to rounding")
-            noted["preset"]["training"]["ranks"] = now
-        other = other_data(old, None) if data is None else ""
-        _refuse(folder, [*_differences(noted["preset"], settings["preset"]), other])
+    if noted and data is None:
+        refuse(folder, [other_data(old, None)])
     data = settled(data, old)
     pictures = open_pictures(data, preset.vqgan.image_size, _counter(say))
     say(pictures.summary())
     _check_enough(preset, pictures)
     new = note_data(data, pictures)
     if noted:
-        _refuse(folder, [other_data(old, new)])
-    save_json(folder / "run.json", {**(noted or settings), "data": new})
-    _list_skipped(folder / "skipped.csv", pictures)
+        refuse(folder, [other_data(old, new)])
+    save_json(folder / "run.json", {**(noted or settings_of(preset)), "data": new})
+    write_skipped(folder / "skipped.csv", pictures.skipped)
     return data
 
 
@@ -198,16 +170,6 @@ def _note_parts(folder: Path, parts: Sequence[str]) -> None:
     noted = load_json(folder / "run.json")
     if added := [id for id in parts if id not in noted.get("parts", [])]:
         save_json(folder / "run.json", {**noted, "parts": [*noted.get("parts", []), *added]})
-
-
-def _refuse(folder: Path, changed: list[str]) -> None:
-    """Complain if there is a change that is not empty."""
-    changed = [change for change in changed if change]
-    if changed:
-        raise InvalidValue(
-            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
-            "choose another --out, or delete that folder to begin anew"
-        )
 
 
 def _counter(say: Say) -> Callable[[int], None]:
@@ -229,33 +191,3 @@ def _check_enough(preset: Preset, pictures: CaptionedPictures) -> None:
     needed = -(-codes // each)
     require(rows >= needed, "pictures to train on", rows,
             f"at least {needed}: each has {each} image tokens, and there are {codes} codes to find")  # fmt: skip
-
-
-def _list_skipped(path: Path, pictures: CaptionedPictures) -> None:
-    """Write the rows that were left out to a table, if there are any."""
-    if pictures.skipped:
-        table = io.StringIO()
-        csv.writer(table).writerows([("name", "reason"), *pictures.skipped])
-        atomic_write(path, table.getvalue())
-
-
-@contextmanager
-def _timed(folder: Path, stage: str) -> Iterator[None]:
-    """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        noted = load_json(folder / "run.json")
-        seconds = noted.setdefault("seconds", {})
-        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
-        save_json(folder / "run.json", noted)
-
-
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Where two settings differ, in words."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
-    elif old != new:
-        yield f"{name}: {old} → {new}"

@@ -21,7 +21,7 @@ FLOORS = (
     {"exercises"},
     {"course"},
     {"grading"},
-    {"run", "reports"},
+    {"run", "run_notes", "token_run", "reports"},
     {"cli", "__main__"},
 )
 """The rooms, lowest floor first. A room imports from lower floors, and never from another room of floor 1."""

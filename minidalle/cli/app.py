@@ -8,6 +8,8 @@ import typer
 
 from minidalle import __version__
 from minidalle.cli.bench import bench
+from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
+from minidalle.cli.encode import TokensOption, encode_pictures
 from minidalle.cli.published import import_published
 
 app = typer.Typer(
@@ -48,11 +50,6 @@ DataOption = Annotated[
         " of a data set on the Hugging Face Hub. See docs/your-own-pictures.md.",
     ),
 ]
-SplitOption = Annotated[str | None, typer.Option("--data-split", help="The split of SOURCE to train on.")]
-SubsetOption = Annotated[str | None, typer.Option("--data-subset", help="The configuration of a Hub data set.")]
-ImageColumnOption = Annotated[str | None, typer.Option("--image-column", help="The column of SOURCE with pictures.")]
-CaptionColumnOption = Annotated[str | None, typer.Option("--caption-column", help="The column with captions.")]
-MostOption = Annotated[int | None, typer.Option("--most", help="Read at most so many rows of each split.")]
 PartsOption = Annotated[
     Path | None,
     typer.Option(
@@ -129,13 +126,14 @@ def train(
     caption_column: CaptionColumnOption = None,
     most: MostOption = None,
     shard_model: ShardOption = False,
+    tokens: TokensOption = None,
 ) -> None:
     """Train one stage of a run."""
     from minidalle.cli.training import data_asked_for, run_stages
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model)
+    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model, tokens=tokens)
 
 
 @app.command(
@@ -177,6 +175,7 @@ def export(
     export_run(run, out)
 
 
+app.command("encode", epilog="Example: minidalle encode 'shards/*.tar' --out tokens --shard 0/4")(encode_pictures)
 app.command("import", epilog="Example: minidalle import kuprel/min-dalle --mini --out runs/mini")(import_published)
 
 

@@ -17,6 +17,7 @@ from minidalle.data import DataConfig
 from minidalle.errors import require
 from minidalle.presets import PRESETS
 from minidalle.run import Block, run
+from minidalle.token_run import run_on_tokens
 from minidalle.training.loop import Interrupted
 from minidalle.training.loop import Progress as Step
 from minidalle.training.torchrun import command, follows
@@ -80,9 +81,14 @@ def run_stages(
     block: Block = nullcontext,
     parts: Sequence[str] = (),
     shard: bool = False,
+    tokens: Path | None = None,
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    name = "-".join([preset, *([short_name(data.source)] if data else []), *([str(seed)] if seed else [])])
+    if tokens is not None:
+        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
+        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
+    source = str(tokens) if tokens else data.source if data else ""
+    name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, PRESETS[preset]
     settings = replace(settings, training=replace(settings.training, seed=seed))
     console = Console(quiet=follows())
@@ -91,7 +97,11 @@ def run_stages(
     began = time.monotonic()
     try:
         with watcher.bars:
-            report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts, shard)
+            report = None
+            if tokens is not None:
+                run_on_tokens(settings, folder, tokens, device, ranks, watcher, say, shard)
+            else:
+                report = run(settings, folder, device, ranks, stages, watcher, say, data, block, parts, shard)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: {command(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

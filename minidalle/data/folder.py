@@ -62,7 +62,7 @@ def folder_source(folder: Path, config: DataConfig) -> RawSource | None:
             rows[roles[label(name)]].append((name, caption))
     known = [(role, *row, file_stamp(folder / row[0])) for role, some in rows.items() for row in some]
     splits: Rows = {role: partial(_raw, folder, some) for role, some in rows.items()}
-    return RawSource(fingerprint(known), lambda: splits)
+    return RawSource(fingerprint(known), lambda: splits, lambda: {role: len(some) for role, some in rows.items()})
 
 
 def _raw(folder: Path, rows: Iterable[Captioned]) -> Iterator[RawRow]:

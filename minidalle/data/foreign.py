@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,11 +19,11 @@ from minidalle.checkpoint import CheckpointError
 from minidalle.data.cache import cache_folder
 from minidalle.data.config import DataConfig
 from minidalle.data.folder import folder_source, visible
-from minidalle.data.huggingface import hub_revision, hub_rows, parquet_rows, saved_rows
+from minidalle.data.huggingface import count_parquet_rows, hub_revision, hub_rows, parquet_rows, saved_rows
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.render import UnreadablePicture, decode_picture
-from minidalle.data.rows import TRAIN, RawRow, RawSource, Rows, split_roles, split_words
-from minidalle.data.shards import shard_rows
+from minidalle.data.rows import TRAIN, Counts, RawRow, RawSource, Rows, split_roles, split_words
+from minidalle.data.shards import count_shard_rows, shard_rows
 from minidalle.data.store import file_stamp, fingerprint, store_pictures, stored_pictures
 from minidalle.errors import InvalidValue, require
 
@@ -60,7 +60,7 @@ def foreign_pictures(config: DataConfig, size: int, progress: Progress | None = 
     """
     require(size >= 8, "size", size, "8 pixels or more")
     config = located(config)
-    source = _open(config)
+    source = open_source(config)
     name = fingerprint(source.fingerprint, {**asdict(config), "source": None}, PIL.__version__)
     path = cache_folder() / f"own-{name}-{size}px.npy"
     pictures = stored_pictures(path)
@@ -87,8 +87,12 @@ def located(config: DataConfig) -> DataConfig:
     return config if COMMIT.fullmatch(revision) else replace(config, source=f"{name}@{hub_revision(config)}")
 
 
-def _open(config: DataConfig) -> RawSource:
-    """The reader for a located source."""
+def open_source(config: DataConfig) -> RawSource:
+    """The reader for a located source.
+
+    Raises:
+        InvalidValue: it is unclear how to read it.
+    """
     folder = Path(config.source)
     if not folder.is_dir():
         files = [Path(name) for name in sorted(glob.glob(config.source, recursive=True))]
@@ -119,10 +123,17 @@ def _files(files: Sequence[Path], config: DataConfig, name: Callable[[Path], str
     splits: dict[str, list[Path]] = {}
     for label, role in split_roles(sorted(set(labels)), config.split).items():
         splits[role] = [path for path, own in zip(files, labels, strict=True) if own == label]
+    count = count_parquet_rows if kinds == {"parquet"} else count_shard_rows
+    counts = partial(_counts, splits, count)
     if kinds == {"parquet"}:
-        return RawSource(_stamps(files), partial(parquet_rows, splits, config))
+        return RawSource(_stamps(files), partial(parquet_rows, splits, config), counts)
     rows: Rows = {role: partial(shard_rows, shards, config) for role, shards in splits.items()}
-    return RawSource(_stamps(files), lambda: rows)
+    return RawSource(_stamps(files), lambda: rows, counts)
+
+
+def _counts(splits: Mapping[str, Sequence[Path]], count: Callable[[Sequence[Path]], int | None]) -> Counts | None:
+    found = {split: count(files) for split, files in splits.items()}
+    return {split: rows for split, rows in found.items() if rows is not None} if None not in found.values() else None
 
 
 def _stamps(files: Sequence[Path]) -> str:
@@ -134,7 +145,7 @@ def _decoded(
 ) -> Iterator[np.ndarray]:
     """The pictures that can be read; when they have all been taken, `words` holds what is to be said of them."""
     captions, keys, own, lots, skipped = [], [], [], [], []
-    decode = partial(_decode, size)
+    decode = partial(decode_row, size)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # Pillow leaves the other threads alone while it decodes
         for split, read in splits.items():
             rows = islice(read(), config.most)
@@ -156,8 +167,8 @@ def _decoded(
     words.update(captions=captions, keys=keys, splits=np.where(dev, "dev", "train").tolist(), skipped=skipped)
 
 
-def _decode(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
-    """A row's picture and its lot in [0, 1), drawn from the file's bytes; or why there is none."""
+def decode_row(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
+    """A row's picture, uint8 [S, S, 3], and its lot in [0, 1), drawn from the file's bytes; or why there is none."""
     if not row.caption:
         return "blank caption"
     try:

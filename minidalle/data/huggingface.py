@@ -30,6 +30,16 @@ def parquet_rows(files: Mapping[str, Sequence[Path]], config: DataConfig) -> Row
     return {split: partial(_rows, split, sets[split], config, None) for split in files}
 
 
+def count_parquet_rows(files: Sequence[Path]) -> int | None:
+    """How many rows parquet files say that they have; None if one cannot be read, which reading it will explain."""
+    import pyarrow.parquet
+
+    try:
+        return sum(pyarrow.parquet.read_metadata(path).num_rows for path in files)
+    except (OSError, pyarrow.ArrowException):
+        return None
+
+
 def saved_rows(folder: Path, config: DataConfig) -> Rows:
     """The rows of a folder that `save_to_disk` wrote, of one split or of several."""
     with _complaints(config):

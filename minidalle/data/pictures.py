@@ -1,11 +1,15 @@
 """Captioned pictures: what every source of data gives, and all that training asks of it."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from minidalle.checkpoint import atomic_write
 from minidalle.errors import require
 
 
@@ -67,8 +71,7 @@ class CaptionedPictures:
 
     def named(self, rows: np.ndarray) -> str:
         """Words that name some rows to a person: the first captions, and how many there are."""
-        first = "; ".join(f"row {row}: {self.captions[row]}" for row in rows[:4])
-        return f"{first}{' …' if len(rows) > 4 else ''} ({len(rows)} rows)"
+        return named_rows(self.captions, rows)
 
     def summary(self) -> str:
         """One line for a log: how many pictures, and which rows were left out."""
@@ -77,6 +80,53 @@ class CaptionedPictures:
             return line
         named = "; ".join(f"{name}: {reason}" for name, reason in self.skipped[:3])
         return f"{line}; {len(self.skipped):,} skipped ({named}{'; …' if len(self.skipped) > 3 else ''})"
+
+
+class Captions(Protocol):
+    """Texts by row, in memory or on disk."""
+
+    def __getitem__(self, row: Any, /) -> str:
+        """A row's: the row is a number, or what can be one."""
+
+
+class CaptionedRows(Protocol):
+    """Captioned pictures, or rows of tokens on disk: what the training of a BART asks of them."""
+
+    @property
+    def captions(self) -> Captions:
+        """R captions."""
+
+    @property
+    def pictures(self) -> Any:
+        """Gives uint8 [B, S, S, 3] for an array of B rows."""
+
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """What else is known of the rows, R strings each."""
+
+    @property
+    def toned(self) -> np.ndarray:
+        """bool [R], the rows whose captions name a skin tone."""
+
+    def rows(self, split: str) -> np.ndarray:
+        """The rows of a split, ascending, int64."""
+
+    def named(self, rows: np.ndarray) -> str:
+        """Words that name some rows to a person."""
+
+
+def named_rows(captions: Captions, rows: np.ndarray) -> str:
+    """The first captions of some rows, with the rows' numbers, and how many rows there are."""
+    first = "; ".join(f"row {row}: {captions[row]}" for row in rows[:4])
+    return f"{first}{' …' if len(rows) > 4 else ''} ({len(rows)} rows)"
+
+
+def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
+    """Write the rows that were left out to a table, if there are any."""
+    if skipped:
+        table = io.StringIO()
+        csv.writer(table).writerows([("name", "reason"), *skipped])
+        atomic_write(path, table.getvalue())
 
 
 def is_blank(caption: str | None) -> bool:

@@ -24,11 +24,19 @@ Rows = Mapping[str, Callable[[], Iterator[RawRow]]]
 """The rows of `train`, and of `dev` if the source has such a split of its own."""
 
 
+Counts = Mapping[str, int]
+"""How many rows there are in `train`, and in `dev` if there is one."""
+
+
 class RawSource(NamedTuple):
-    """What a source holds: a fingerprint, another one whenever it may be other data; and its rows, once asked for."""
+    """What a source holds: a fingerprint, another one whenever it may be other data; and its rows, once asked for.
+
+    `counts` says how many rows there are, where that can be known without reading them all; else None.
+    """
 
     fingerprint: str
     splits: Callable[[], Rows]
+    counts: Callable[[], Counts | None] = lambda: None
 
 
 def pick_column(kind: str, known: Collection[str], columns: Mapping[str, bool], asked: str | None) -> str:

@@ -1,8 +1,9 @@
 """Webdataset shards: tar files in which `0001.jpg` and `0001.txt` (or `0001.json`) are one row."""
 
+import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from minidalle.errors import InvalidValue
 
 TEXTS = ("txt", "text", "caption", "json")
 
-Files = dict[str, bytes]  # of one row: what follows the first dot of the file's name → its content
+Files = dict[str, Callable[[], bytes]]  # of one row: what follows the first dot of the file's name → its content
 
 
 def shard_rows(shards: Sequence[Path], config: DataConfig) -> Iterator[RawRow]:
@@ -35,6 +36,13 @@ def shard_rows(shards: Sequence[Path], config: DataConfig) -> Iterator[RawRow]:
             yield RawRow(f"{shard.name}/{name}", _caption(files, config), picture)
 
 
+def count_shard_rows(shards: Sequence[Path]) -> int | None:
+    """How many rows there are; None if a shard is compressed, which would have to be read from end to end."""
+    if any(shard.suffix != ".tar" for shard in shards):
+        return None
+    return sum(1 for shard in shards for _ in _grouped(shard))
+
+
 def _ending(files: Files, asked: str | None) -> str:
     """Which of a row's files is its picture; none if the row has no picture."""
     pictures = {ending: True for ending in files if f".{ending.lower()}" in PICTURES}
@@ -44,34 +52,50 @@ def _ending(files: Files, asked: str | None) -> str:
 def _content(files: Files, ending: str) -> bytes:
     if ending not in files:
         raise UnreadablePicture("there is no such file")
-    return files[ending]
+    return files[ending]()
 
 
 def _grouped(shard: Path) -> Iterator[tuple[str, Files]]:
-    """Neighboring files whose names are the same up to the first dot."""
+    """Neighboring files whose names are the same up to the first dot. Nothing is read yet, unless it is compressed."""
     name, files = "", Files()
     try:
         with tarfile.open(shard) as archive:
-            for member in archive:
+            plain = isinstance(archive.fileobj, io.BufferedReader)
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]  # or it would keep all that it has seen
                 folder, _, file = member.name.rpartition("/")
                 stem, _, ending = file.partition(".")
-                content = archive.extractfile(member) if member.isfile() and stem and ending else None
-                if content is None:
+                if not (member.isfile() and stem and ending):
                     continue
                 if f"{folder}/{stem}" != name and files:
                     yield name.lstrip("/"), files
                     files = Files()
-                name, files = f"{folder}/{stem}", {**files, ending: content.read()}
+                name, files = f"{folder}/{stem}", {**files, ending: _reader(shard, archive, member, plain)}
     except (tarfile.TarError, OSError, EOFError) as error:
         raise InvalidValue(f"{shard}: expected a whole tar file ({error})") from error
     if files:
         yield name.lstrip("/"), files
 
 
+def _reader(shard: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, plain: bool) -> Callable[[], bytes]:
+    """How to get a file's content: where nothing is compressed, when it is asked for, so that rows can be passed by."""
+    if plain and not member.issparse():
+        return partial(_read_at, shard, member.offset_data, member.size)
+    file = archive.extractfile(member)
+    content = file.read() if file else b""
+    return lambda: content
+
+
+def _read_at(shard: Path, offset: int, size: int) -> bytes:
+    with open(shard, "rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
 def _caption(files: Files, config: DataConfig) -> str:
     asked = config.caption_column
     for ending in (asked,) if asked in files else TEXTS:
-        text = files.get(ending or "", b"").decode("utf-8", errors="replace")
+        text = files[ending]().decode("utf-8", errors="replace") if ending in files else ""
         if ending == "json":
             text = _json_caption(text, asked)
         if caption := first_caption(text):

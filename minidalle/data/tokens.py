@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from minidalle.data.pixels import to_floats
+
+COLOR = 255  # a pixel's brightest value
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,37 @@ class TokenizedPictures:
     text_mask: Tensor
     image: Tensor
     colors: Tensor
+
+
+class TokenColumn(Protocol):
+    """One of the four, in memory or on disk: a tensor as far as training looks at it."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """R, and the shape of a row."""
+
+    def __getitem__(self, rows: Any, /) -> Tensor:
+        """Some rows: long [B] → [B, …], copied; (long [B], a slice) → the slice of each."""
+
+
+class TokenRows(Protocol):
+    """Tokens by row, in memory or on disk: what training asks of them. The names are those of `TokenizedPictures`."""
+
+    @property
+    def text(self) -> TokenColumn:
+        """Long [R, T]."""
+
+    @property
+    def text_mask(self) -> TokenColumn:
+        """Bool [R, T]."""
+
+    @property
+    def image(self) -> TokenColumn:
+        """Long [R, N]."""
+
+    @property
+    def colors(self) -> TokenColumn:
+        """Float [R, N, 3]."""
 
 
 def tokenize(
@@ -50,10 +84,32 @@ def tokenize(
     image, colors = [], []
     with torch.no_grad():
         for start in range(0, len(pictures), batch_size):
-            batch = to_floats(pictures[start : start + batch_size], device)
-            image.append(encode_pictures(batch).cpu())
-            colors.append(cell_colors(batch, image[-1].shape[1]).cpu())
+            batch = pictures[start : start + batch_size]
+            image.append(encode_pictures(to_floats(batch, device)).cpu())
+            cells = image[-1].shape[1]
+            colors.append(mean_colors(cell_sums(batch, cells), pictures.shape[1] ** 2 // cells))
     return TokenizedPictures(text, text_mask, torch.cat(image), torch.cat(colors))
+
+
+def cell_sums(pictures: np.ndarray, cells: int) -> np.ndarray:
+    """What the pixels of every cell of a square grid add up to: exact, whatever the batch, the device or the machine.
+
+    Args:
+        pictures: uint8 [B, S, S, 3].
+        cells: N, whose root divides S.
+
+    Returns:
+        int64 [B, N, 3], row by row.
+    """
+    count, side, grid = len(pictures), pictures.shape[1], round(cells**0.5)
+    square = side // grid
+    columns = pictures.reshape(count, side, grid, square, 3).sum(3, dtype=np.int64)
+    return columns.reshape(count, grid, square, grid, 3).sum(2).reshape(count, cells, 3)
+
+
+def mean_colors(sums: np.ndarray, pixels: int) -> Tensor:
+    """The mean colors of cells, float [B, N, 3] in [0, 1], of their sums [B, N, 3] over so many pixels each."""
+    return torch.from_numpy(sums.astype(np.float32)) / (COLOR * pixels)
 
 
 def cell_colors(pictures: Tensor, cells: int) -> Tensor:

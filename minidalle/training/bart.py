@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
 from minidalle.data.batches import batch_rows
 from minidalle.data.keywords import reword, without_style
-from minidalle.data.pictures import CaptionedPictures
+from minidalle.data.pictures import CaptionedRows
 from minidalle.data.pixels import sheet, to_pixels
-from minidalle.data.tokens import TokenizedPictures
+from minidalle.data.tokens import TokenRows
 from minidalle.errors import require
 from minidalle.pipeline import TextToImage
 from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
@@ -81,8 +81,8 @@ class BartStage:
         self,
         config: BartTraining,
         bart: Bart,
-        pictures: CaptionedPictures,
-        tokens: TokenizedPictures,
+        pictures: CaptionedRows,
+        tokens: TokenRows,
         codec: TextToImage,
         seed: int,
         ranks: Ranks,
@@ -93,7 +93,7 @@ class BartStage:
         self.rows = pictures.rows("train")
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.device = next(bart.parameters()).device
-        self.null = tokens.text.new_tensor(codec.tokenizer.encode(""))
+        self.null = torch.tensor(codec.tokenizer.encode(""))
         drafts = bart.config.draft_width > 0
         require(
             drafts or not config.draft_steps,
@@ -229,7 +229,7 @@ class BartStage:
 
 
 @torch.no_grad()
-def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray) -> Tensor:
+def row_nats(bart: Bart, tokens: TokenRows, rows: np.ndarray) -> Tensor:
     """How surprised a BART is by whole pictures: the negative log-likelihood of each row's image tokens.
 
     Args:
@@ -247,7 +247,7 @@ def row_nats(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray) -> Tensor:
 
 
 def row_logits(
-    bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, batch_size: int = 128
+    bart: Bart, tokens: TokenRows, rows: np.ndarray, batch_size: int = 128
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """What a BART predicts for some rows from their captions and true tokens, batch by batch.
 

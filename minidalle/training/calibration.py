@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart
-from minidalle.data.tokens import TokenizedPictures
+from minidalle.data.tokens import TokenRows
 from minidalle.errors import require
 from minidalle.training.bart import row_logits
 
@@ -27,7 +27,7 @@ class Calibration(NamedTuple):
 
 
 @torch.no_grad()
-def calibrate(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray) -> Calibration:
+def calibrate(bart: Bart, tokens: TokenRows, rows: np.ndarray) -> Calibration:
     """Divide a BART's logits by the temperature at which some held-out rows are likeliest.
 
     The head's weights are changed, nothing else: which token is the likeliest stays as it is everywhere.
@@ -51,9 +51,7 @@ def calibrate(bart: Bart, tokens: TokenizedPictures, rows: np.ndarray) -> Calibr
     return Calibration(1 / inverse.item(), before, nats)
 
 
-def _derivatives(
-    bart: Bart, tokens: TokenizedPictures, rows: np.ndarray, inverse: Tensor
-) -> tuple[float, Tensor, Tensor]:
+def _derivatives(bart: Bart, tokens: TokenRows, rows: np.ndarray, inverse: Tensor) -> tuple[float, Tensor, Tensor]:
     """The loss per token at an inverse temperature, and its first and second derivative by that.
 
     With p = softmax(b · z) the loss of token y is log Σ exp(b · z) − b · z_y: its slope is E_p[z] − z_y, its curvature

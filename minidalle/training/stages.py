@@ -7,16 +7,18 @@ from pathlib import Path
 import torch
 
 from minidalle.bart import Bart, BartConfig
-from minidalle.checkpoint import load_model, save_json, save_model
+from minidalle.checkpoint import save_json, save_model
 from minidalle.clip import Clip, ClipConfig, Judge
-from minidalle.data.pictures import CaptionedPictures
-from minidalle.data.tokens import tokenize
+from minidalle.data.pictures import CaptionedPictures, CaptionedRows
+from minidalle.data.token_shards import TokenShards
+from minidalle.data.tokens import TokenRows, tokenize
 from minidalle.pipeline import TextToImage
 from minidalle.runtime import stream_seed
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.training.bart import BartStage
 from minidalle.training.calibration import calibrate
 from minidalle.training.clip import ClipStage
+from minidalle.training.codec import Codec, load_codec
 from minidalle.training.config import ClipTraining, TrainingConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch, train
@@ -91,14 +93,51 @@ def train_bart(
         CheckpointError: the run has no tokenizer or VQGAN yet.
         InvalidValue: the model cannot be split.
     """
+    codec, pictures = load_codec(folder, torch.device(device)), source()
+    encoders = codec.tokenizer.encode_batch, codec.vqgan.encode
+    tokens = tokenize(pictures.captions, pictures.pictures, *encoders, torch.device(device))
+    _train_bart(ranks, folder, config, training, codec, pictures, tokens, device, watch, shard)
+
+
+def train_bart_on_tokens(
+    ranks: Ranks,
+    folder: Path,
+    config: BartConfig,
+    training: TrainingConfig,
+    tokens: Path,
+    device: str,
+    watch: Watch | None = None,
+    shard: bool = False,
+) -> None:
+    """Train a BART on tokens that `minidalle encode` wrote, row by row from the disk; writes `folder/bart.safetensors`.
+
+    The arguments are those of `train_bart`, but for:
+        tokens: the folder of the tokens, which the run's tokenizer and VQGAN made.
+
+    Raises:
+        InvalidValue, CheckpointError: the tokens are not all there, or damaged.
+    """
+    codec = load_codec(folder, torch.device(device))
+    shards = TokenShards(tokens, codec.paint)
+    _train_bart(ranks, folder, config, training, codec, shards, shards, device, watch, shard)
+
+
+def _train_bart(
+    ranks: Ranks,
+    folder: Path,
+    config: BartConfig,
+    training: TrainingConfig,
+    codec: Codec,
+    pictures: CaptionedRows,
+    tokens: TokenRows,
+    device: str,
+    watch: Watch | None,
+    shard: bool,
+) -> None:
     torch.manual_seed(stream_seed(training.seed, "bart weights"))
     bart = Bart(config).to(device)
-    tokenizer = Tokenizer.load(folder / "tokenizer")
-    vqgan = load_model(folder / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields))).to(device)
-    pictures = source()
-    tokens = tokenize(pictures.captions, pictures.pictures, tokenizer.encode_batch, vqgan.encode, torch.device(device))
-    codec = TextToImage(tokenizer, vqgan, bart)
-    stage = BartStage(training.bart, bart, pictures, tokens, codec, training.seed, ranks, shard)
+    pipeline = TextToImage(codec.tokenizer, codec.vqgan, bart)
+    stage = BartStage(training.bart, bart, pictures, tokens, pipeline, training.seed, ranks, shard)
     train(stage, training.bart, folder / "training" / "bart", ranks, watch)
     finished = stage.steady
     if ranks.first:

@@ -1,0 +1,81 @@
+"""What a run's folder says of the run: its settings, which must not change, and the seconds that each stage took."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minidalle.checkpoint import load_json, save_json
+from minidalle.errors import InvalidValue
+from minidalle.presets import Preset
+
+Say = Callable[[str], None]
+
+
+def counted(ranks: int) -> str:
+    """`1 rank`, `2 ranks`."""
+    return "1 rank" if ranks == 1 else f"{ranks} ranks"
+
+
+def settings_of(preset: Preset) -> dict[str, Any]:
+    """What is noted of a run when it begins."""
+    settings: dict[str, Any] = json.loads(json.dumps({"preset": asdict(preset), "torch": torch.__version__}))
+    return settings
+
+
+def noted_run(folder: Path, preset: Preset, say: Say) -> dict[str, Any] | None:
+    """What a folder notes of the run that was begun there; None if none was. The number of ranks may have changed.
+
+    Raises:
+        InvalidValue: it was begun with other settings.
+    """
+    if not (folder / "run.json").exists():
+        return None
+    noted: dict[str, Any] = load_json(folder / "run.json")
+    now = preset.training.ranks
+    if (begun := noted["preset"]["training"]["ranks"]) != now:
+        say(f"begun with {counted(begun)}, goes on with {counted(now)}: the same training, up to rounding")
+        noted["preset"]["training"]["ranks"] = now
+    refuse(folder, list(_differences(noted["preset"], settings_of(preset)["preset"])))
+    return noted
+
+
+def refuse(folder: Path, changed: list[str]) -> None:
+    """Complain if there is a change that is not empty.
+
+    Raises:
+        InvalidValue: there is.
+    """
+    changed = [change for change in changed if change]
+    if changed:
+        raise InvalidValue(
+            f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
+            "choose another --out, or delete that folder to begin anew"
+        )
+
+
+@contextmanager
+def timed(folder: Path, stage: str) -> Iterator[None]:
+    """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        noted = load_json(folder / "run.json")
+        seconds = noted.setdefault("seconds", {})
+        seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
+        save_json(folder / "run.json", noted)
+
+
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    """Where two settings differ, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
+    elif old != new:
+        yield f"{name}: {old} → {new}"

@@ -211,7 +211,8 @@ def _group(here: Seat, device: str) -> Iterator[dist.Store]:
     torch.set_num_threads(max(1, cores() // here.local_size))
     store, rank, size = next(dist.rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    messages, group = (dist.PrefixStore(name, store) for name in ("minidalle", "group"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # with --max-restarts, the store outlives the ranks
+    messages, group = (dist.PrefixStore(f"{name} {attempt}", store) for name in ("minidalle", "group"))
     if rank == 0:
         messages.set("rank 0", "is here")
     _wait_for(messages, "rank 0")

@@ -1,6 +1,5 @@
 """The whole idea on one screen: caption → text tokens → image tokens → picture."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
 from minidalle.checkpoint import load_model, save_model
 from minidalle.errors import require
+from minidalle.runtime import are_ours
 from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
@@ -88,7 +88,7 @@ class TextToImage:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
         noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes).to(self.device)
-        if self.precision is not None and _all_are_the_packages():
+        if self.precision is not None and are_ours(READABLE):
             return self._predict_fast(text, mask, noise, sampling)
         return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
 
@@ -156,15 +156,6 @@ class TextToImage:
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
-
-
-def _all_are_the_packages() -> bool:
-    """Whether no function that draws has been replaced (`minidalle.course.parts.use`)."""
-    return all(
-        getattr(getattr(sys.modules[home], name), "__module__", None) == home
-        for home, names in READABLE.items()
-        for name in names
-    )
 
 
 def load(

@@ -1,6 +1,8 @@
 """What every room needs to run: streams of randomness, a device, a precision, a view of a module's weights."""
 
 import hashlib
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -66,3 +68,12 @@ def weights_of(module: nn.Module) -> Weights:
     weights: Weights = {name: tensor for name, tensor in own.items() if tensor is not None}
     weights |= {name: weights_of(child) for name, child in module.named_children()}
     return weights
+
+
+def are_ours(functions: Mapping[str, Sequence[str]]) -> bool:
+    """Whether none of these functions, by the module that defines them, has been replaced by a student's."""
+    return all(
+        getattr(getattr(sys.modules[home], name), "__module__", None) == home
+        for home, names in functions.items()
+        for name in names
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minidalle.bart.cache import DecoderCache
     from minidalle.bart.config import BartConfig
     from minidalle.bart.draft import Draft, caption_vector, draw_draft
+    from minidalle.bart.fast_training import Running
     from minidalle.bart.layers import (
         decoder_layer,
         encoder_layer,
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy(
         "BartConfig": "config",
         "DecoderCache": "cache",
         "Draft": "draft",
+        "Running": "fast_training",
         "attend": "attention",
         "caption_vector": "draft",
         "causal_mask": "attention",

@@ -15,6 +15,7 @@ from minidalle.bart.cache import (
 )
 from minidalle.bart.config import BartConfig
 from minidalle.bart.draft import Draft, draw_draft
+from minidalle.bart.fast_training import Running
 from minidalle.bart.primitives import linear, optional_norm
 from minidalle.bart.weights import decoder_weights, draft_weights, encoder_weights
 from minidalle.errors import require
@@ -26,11 +27,15 @@ class Bart(nn.Module):
 
     Args:
         config: the shape; see `BartConfig`.
+
+    Attributes:
+        running: how `encode` and `decode` run their layers; a training may want them fast, or to keep less.
     """
 
     def __init__(self, config: BartConfig) -> None:
         super().__init__()
         self.config = config
+        self.running = Running(fast=False)
         self.encoder = encoder_weights(config)
         self.decoder = decoder_weights(config)
         if config.draft_width:
@@ -57,7 +62,7 @@ class Bart(nn.Module):
         x = self._embed(weights, text, weights["tokens"]["weight"], positions)
         mask = padding_mask(text_mask)
         for layer in self.encoder["layers"].children():
-            x = layer(x, mask, config.heads, self._dropout)
+            x = layer(x, mask, config.heads, self._dropout, self.running)
         return optional_norm(weights, "final_norm", x)
 
     def decode(self, memory: Tensor, text_mask: Tensor, image_in: Tensor, draft: Draft | None = None) -> Tensor:
@@ -78,8 +83,8 @@ class Bart(nn.Module):
         x = self._embed(weights, image_in, weights["tokens"]["weight"], positions)
         mask, memory_mask = causal_mask(length, x.device), padding_mask(text_mask)
         for layer in self.decoder["layers"].children():
-            x = layer(x, mask, memory, memory_mask, config.heads, self._dropout)
-        return linear(weights["head"], optional_norm(weights, "final_norm", x))
+            x = layer(x, mask, memory, memory_mask, config.heads, self._dropout, self.running)
+        return self.running(linear, weights["head"], optional_norm(weights, "final_norm", x))
 
     def draft(self, memory: Tensor, text_mask: Tensor) -> Draft:
         """Guess the whole picture from an encoded caption; see `minidalle.bart.draft`."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from minidalle.bart.config import BartConfig
+from minidalle.bart.fast_training import Running
 from minidalle.bart.layers import decoder_layer, encoder_layer
 from minidalle.runtime import weights_of
 
@@ -70,18 +71,18 @@ def feed_forward_weights(config: BartConfig) -> nn.ModuleDict:
 class EncoderLayer(nn.ModuleDict):
     """An encoder layer's weights, which can be called as one: several GPUs share a model layer by layer."""
 
-    def forward(self, x: Tensor, mask: Tensor, heads: int, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, heads: int, dropout: float, running: Running) -> Tensor:
         """See `minidalle.bart.layers.encoder_layer`."""
-        return encoder_layer(weights_of(self), x, mask, heads, dropout)
+        return running(encoder_layer, weights_of(self), x, mask, heads, dropout)
 
 
 class DecoderLayer(nn.ModuleDict):
     """A decoder layer's weights, which can be called as one."""
 
-    def forward(self, x: Tensor, mask: Tensor, memory: Tensor, memory_mask: Tensor, heads: int, dropout: float
-    ) -> Tensor:  # fmt: skip
+    def forward(self, x: Tensor, mask: Tensor, memory: Tensor, memory_mask: Tensor, heads: int, dropout: float,
+                running: Running) -> Tensor:  # fmt: skip
         """See `minidalle.bart.layers.decoder_layer`."""
-        return decoder_layer(weights_of(self), x, mask, memory, memory_mask, heads, dropout)
+        return running(decoder_layer, weights_of(self), x, mask, memory, memory_mask, heads, dropout)
 
 
 def layer_stack(

@@ -13,6 +13,7 @@ bench = typer.Typer(
 )
 
 ShapeName = StrEnum("ShapeName", ["mini", "mega", "shipped"])
+TrainedShape = StrEnum("TrainedShape", ["tiny", "cpu", "gpu", "mini"])
 
 
 @bench.callback()
@@ -39,3 +40,38 @@ def decode(
     from minidalle.cli.speeds import show_decoding
 
     raise typer.Exit(show_decoding(shape.value, device, pictures, tokens, runs, compiled, peers, json))
+
+
+@bench.command(epilog="Example: minidalle bench train --shape cpu --runs 5")
+def train(
+    shape: Annotated[TrainedShape, typer.Option(help="A preset's BART; mini is the published one.")] = TrainedShape.cpu,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures of a step.  [default: by shape]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a run.  [default: 1 on a CPU, else 5]")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 3,
+    peers: Annotated[bool, typer.Option(help="Time transformers and taming-transformers, where installed.")] = True,
+    compiled: Annotated[
+        bool | None, typer.Option(help="Time torch.compile's code; minutes more on a CPU.  [default: on a GPU]")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
+) -> None:
+    """Time training steps on made-up batches. Exit code 1: gradients were further off than stated.
+
+    taming-transformers is found if its code is: pip install --no-deps taming-transformers-rom1504 einops
+    """
+    from minidalle.cli.training_speeds import show_training
+
+    raise typer.Exit(show_training(shape.value, device, batch, steps, runs, compiled, peers, json))
+
+
+@bench.command(epilog="Example: minidalle bench scaling --out scaling.png")
+def scaling(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
+    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 5,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
+) -> None:
+    """Measure how time and memory grow with batch, tokens, width, data, pictures drawn at once, and ranks."""
+    from minidalle.cli.scaling import show_scaling
+
+    show_scaling(device, runs, out, json)

@@ -39,6 +39,7 @@ def show_decoding(
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
     print_machine(found, console)
+    print_reading(found, console)
     console.print(decoding_table(found))
     for words in found["left_out"]:
         console.print(f"Left out: {words}", highlight=False)
@@ -48,13 +49,17 @@ def show_decoding(
 
 
 def print_machine(found: dict[str, Any], console: Console) -> None:
-    """The machine, what it can do at most, and what that means for a token."""
+    """The machine, and what it can do at most."""
     machine = found["machine"]
     console.print(f"{machine['device']}, {machine['threads']} threads of {machine['cores']} cores, torch "
                   f"{machine['torch']}, Python {machine['python']}", highlight=False)  # fmt: skip
     limits = [f"{name} {value:.3g} {'TFLOP/s' if 'matmul' in name else 'GB/s'}"
               for name, value in found["ceilings"].items()]  # fmt: skip
     console.print(f"Measured: {', '.join(limits)}", highlight=False)
+
+
+def print_reading(found: dict[str, Any], console: Console) -> None:
+    """What the machine's limits mean for a token."""
     once = [f"{precision} {size:.3g} GB, {found['reading_ms'][precision]:.3g} ms"
             for precision, size in found["gigabytes_read"].items()]  # fmt: skip
     console.print(f"Reading the weights once: {'; '.join(once)}", highlight=False)

@@ -6,9 +6,6 @@ prints, for each that is asked for, a list of seconds, one per run, or why there
 measured does not depend on them.
 """
 
-import importlib.util
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +13,17 @@ import torch
 from torch import Tensor
 
 from minidalle.bart.fast_linear import DTYPES
-from minidalle.reports.machine import seconds
+from minidalle.reports.peers import answer, timed_peer
 
 PEERS = {"min-dalle": "min_dalle", "transformers": "transformers"}
 """How a peer is called, and the module that has to be there."""
 
 
-def min_dalle(asked: dict[str, Any], device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
+def min_dalle(asked: dict[str, Any], device: torch.device) -> Callable[[], object]:
     """The loop of `MinDalle.generate_raw_image_stream`, from the encoded caption to the last token."""
     from min_dalle.models import DalleBartDecoder  # type: ignore[import-untyped]
 
+    dtype = DTYPES[asked["precision"]]
     shape = {"embed_count": asked["width"], "attention_head_count": asked["heads"], "layer_count": asked["layers"]}
     with device:
         decoder = DalleBartDecoder(image_vocab_count=asked["image_vocab"] - 1, glu_embed_count=asked["hidden"],
@@ -50,11 +48,12 @@ def min_dalle(asked: dict[str, Any], device: torch.device, dtype: torch.dtype) -
     return draw
 
 
-def transformers(asked: dict[str, Any], device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
+def transformers(asked: dict[str, Any], device: torch.device) -> Callable[[], object]:
     """`generate` of a BART with as many weights per layer, given the encoded captions; greedy, with guidance."""
     from transformers import BartConfig, BartForConditionalGeneration, GenerationConfig
     from transformers.modeling_outputs import BaseModelOutput
 
+    dtype = DTYPES[asked["precision"]]
     hidden = asked["hidden"] * 3 // 2 if asked["glu"] else asked["hidden"]  # two matrices instead of three
     config = BartConfig(vocab_size=asked["image_vocab"], d_model=asked["width"], max_position_embeddings=512,
                         encoder_layers=1, decoder_layers=asked["layers"], encoder_ffn_dim=hidden,
@@ -85,24 +84,10 @@ def transformers(asked: dict[str, Any], device: torch.device, dtype: torch.dtype
 
 def timed(asked: dict[str, Any]) -> list[float] | str:
     """Seconds of each run, or why there are none: other people's code may fail in any way."""
-    if importlib.util.find_spec(PEERS[asked["peer"]]) is None:
-        return "not installed"
-    prepare = {"min-dalle": min_dalle, "transformers": transformers}[asked["peer"]]
-    device = torch.device(asked["device"])
-    try:
-        draw = prepare(asked, device, DTYPES[asked["precision"]])
-        torch.set_num_threads(asked["threads"])  # min-dalle takes all
-        with torch.inference_mode():
-            return seconds(draw, device, asked["runs"])
-    except Exception as error:
-        return f"{type(error).__name__}: {str(error)[:200]}"
-
-
-def main() -> None:
-    """Time all that the argument asks for."""
-    torch.manual_seed(0)
-    print(json.dumps([timed(asked) for asked in json.loads(sys.argv[1])]))
+    prepare = {"min-dalle": min_dalle, "transformers": transformers}
+    needs = {peer: (module,) for peer, module in PEERS.items()}
+    return timed_peer(asked, needs, prepare, torch.inference_mode)
 
 
 if __name__ == "__main__":
-    main()
+    answer(timed)

@@ -1,9 +1,6 @@
 """How fast tokens are drawn: readable, fast and other people's decoders, at one shape, in one run."""
 
 import copy
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -18,6 +15,7 @@ from minidalle.bart.fast_linear import DTYPES
 from minidalle.presets import DALLE_MEGA, DALLE_MINI, SHIPPED, Preset
 from minidalle.reports.decoding_peers import PEERS
 from minidalle.reports.machine import ceilings, describe, middle, seconds
+from minidalle.reports.peers import ask
 from minidalle.sampling import decode_step, guide
 
 SHAPES = {"mini": DALLE_MINI, "mega": DALLE_MEGA, "shipped": SHIPPED}
@@ -234,10 +232,7 @@ def time_peers(task: Task) -> Iterator[tuple[str, str, list[float] | str]]:
         "pictures": task.pictures, "tokens": task.tokens, "runs": task.runs,
     }  # fmt: skip
     wanted = [(peer, precision) for peer in PEERS for precision in task.precisions if precision != "int8"]
-    asked = json.dumps([{"peer": peer, "precision": precision, **shape} for peer, precision in wanted])
-    command = [sys.executable, "-m", "minidalle.reports.decoding_peers", asked]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    why = (done.stderr.strip().splitlines() or ["it stopped without a word"])[-1]
-    answers = [why] * len(wanted) if done.returncode else json.loads(done.stdout.splitlines()[-1])
+    asked = [{"peer": peer, "precision": precision, **shape} for peer, precision in wanted]
+    answers = ask("minidalle.reports.decoding_peers", asked)
     for (peer, precision), taken in zip(wanted, answers, strict=True):
         yield peer, precision, taken if isinstance(taken, str) else [all / task.tokens for all in taken]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minidalle.bart import Bart, corrupt_tokens, drop_captions, sequence_loss, shift_right
+from minidalle.bart import Bart, Running, corrupt_tokens, drop_captions, sequence_loss, shift_right
 from minidalle.data.batches import batch_rows
 from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedRows
@@ -20,6 +20,7 @@ from minidalle.sampling_config import SamplingConfig
 from minidalle.training.averaging import Average
 from minidalle.training.config import BartTraining
 from minidalle.training.distributed import Ranks
+from minidalle.training.gradients import add_gradients, compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.sharding import gathered, load_whole, put_together, split
 from minidalle.training.snapshots import below, flatten
@@ -104,10 +105,12 @@ class BartStage:
         require(not (config.calibrate and bart.config.tied), "calibrate", True, "False for a tied BART")
         muon = shard and config.optimizer == "muon"
         require(not muon, "--shard-model", True, "optimizer='adamw': Muon needs whole matrices")
+        require(not (shard and config.compile), "compile", True, "False with --shard-model")
         self.shard = shard
         self._copy: Bart | None = None
         self.average = Average(bart, config.average)  # before: what is split cannot be copied
-        objective = BartObjective(bart)
+        self.running = Running(recompute=config.checkpoint_activations)
+        objective = compiled(BartObjective(bart), config.compile)
         self.objective = split(objective, ranks) if shard else ranks.share(objective, unused=drafts)
         if shard:
             split(self.average.model, ranks)
@@ -122,19 +125,21 @@ class BartStage:
         torch.manual_seed(stream_seed(self.seed, "bart", n, self.ranks.rank))
         self._copy = None
         self.bart.train()
-        batch = self._batch(n)
-        with autocast(self.device, self.config.precision):
-            losses = self.objective(*batch, n < self.config.draft_steps)
-        if n < self.config.draft_steps:
-            loss = losses["draft_nats"] + 4 * losses["draft_mse"]
-        else:
-            loss = losses["nats"] + self.config.draft_weight * losses.get("draft_mse", 0.0)
-        loss.backward()
-        norm = self.optimizers.clip()
+        self.bart.running = self.running.allowed()
+        drafting = n < self.config.draft_steps
+
+        def losses(part: tuple[Tensor, ...]) -> dict[str, Tensor]:
+            with autocast(self.device, self.config.precision):
+                found = self.objective(*part, drafting)
+            if drafting:
+                return {"loss": found["draft_nats"] + 4 * found["draft_mse"], **found}
+            return {"loss": found["nats"] + self.config.draft_weight * found.get("draft_mse", 0.0), **found}
+
+        numbers = add_gradients(self.objective, self._batch(n), self.config.accumulate, losses)
+        numbers["gradient_norm"] = self.optimizers.clip()
         rate = self.optimizers.step(n)
         self.average.update(self.bart, n)
-        numbers = self.ranks.mean({"loss": loss, **losses})
-        return {**numbers, "gradient_norm": norm.item(), "learning_rate": rate}
+        return {**self.ranks.mean(numbers), "learning_rate": rate}
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""

@@ -15,6 +15,7 @@ from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
 from minidalle.training.averaging import Average
 from minidalle.training.config import ClipTraining
 from minidalle.training.distributed import Ranks
+from minidalle.training.gradients import compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
 
@@ -40,7 +41,7 @@ class ClipStage:
         self.rows = pictures.rows("train") if config.rows == "train" else np.arange(len(pictures))
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.clip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
-        self.shared = ranks.share(self.clip)
+        self.shared = ranks.share(compiled(self.clip, config.compile))
         self.optimizers = Optimizers(self.clip, config, elsewhere=("tokens", "positions", "projection"))
         self.average = Average(self.clip, config.average)
 
@@ -52,11 +53,11 @@ class ClipStage:
             image_vectors, text_vectors, scale = self.shared(*self._batch(n))
         loss = clip_loss(gather(image_vectors, self.ranks), gather(text_vectors, self.ranks), scale)
         loss.backward()
-        norm = self.optimizers.clip()
+        length = self.optimizers.clip()
         rate = self.optimizers.step(n)
         self.average.update(self.clip, n)
-        numbers = self.ranks.mean({"loss": loss, "scale": scale})
-        return {**numbers, "gradient_norm": norm.item(), "learning_rate": rate}
+        numbers = self.ranks.mean({"loss": loss, "scale": scale, "gradient_norm": length})
+        return {**numbers, "learning_rate": rate}
 
     def batch_name(self, n: int) -> str:
         """The first captions of the batch of step `n`, with their rows."""

@@ -11,7 +11,8 @@ class StageConfig:
     """What every stage of training has: its length, its optimizer, and how often it reports and saves.
 
     `batch_size` counts the pictures of one step over all ranks; the `*_every` are steps. Every checkpoint is
-    evaluated on `dev`; the last `keep` and the best one stay.
+    evaluated on `dev`; the last `keep` and the best one stay. `compile` lets `torch.compile` make code for the
+    model's pass, which takes a minute at first.
     """
 
     steps: int
@@ -27,6 +28,7 @@ class StageConfig:
     clip: float = 1.0
     average: float = 0.0
     precision: str = "bf16"
+    compile: bool = False
     thin_toned: bool = True
     log_every: int = 10
     checkpoint_every: int = 250
@@ -57,11 +59,13 @@ class VQGANTraining(StageConfig):
 
     The first `unquantized` steps train a plain autoencoder, so that k-means finds latents worth a codebook.
     The discriminator learns from `discriminator_start` on and is heard `discriminator_warmup` steps later.
-    `flip`: every second picture, by lot, is mirrored.
+    `flip`: every second picture, by lot, is mirrored. `checkpoint_activations`: a level of encoder or decoder keeps
+    what came in, and is run again on the way back, to need less memory.
     """
 
     unquantized: int = 200
     flip: bool = False
+    checkpoint_activations: bool = False
     l1_weight: float = 1.0
     mse_weight: float = 2.0
     gradient_weight: float = 1.0
@@ -97,6 +101,8 @@ class BartTraining(StageConfig):
     too, `reword` is the share of captions said in other words, where the data set knows some: pictures are learned
     by heart sooner from one caption each, and the decoder then learns not to trust what was learned by heart.
     `calibrate`: the finished model's logits are divided by the temperature at which `dev` is likeliest.
+    `accumulate`: each rank takes its share of a batch in so many parts, one after the other, to need less memory;
+    `checkpoint_activations` for the same end: a layer keeps what came in, and is run again on the way back.
     """
 
     caption_dropout: float = 0.1
@@ -106,9 +112,13 @@ class BartTraining(StageConfig):
     draft_weight: float = 1.0
     draft_steps: int = 0
     calibrate: bool = False
+    accumulate: int = 1
+    checkpoint_activations: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        few = 1 <= self.accumulate <= self.batch_size
+        require(few, "accumulate", self.accumulate, f"from 1 to batch_size={self.batch_size} parts")
         for name in ("caption_dropout", "style_dropout", "token_noise", "reword"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a share in [0, 1)")
         require(self.draft_weight >= 0, "draft_weight", self.draft_weight, "at least 0")

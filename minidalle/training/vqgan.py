@@ -12,9 +12,11 @@ from minidalle.training.adversary import Adversary
 from minidalle.training.averaging import Average
 from minidalle.training.config import VQGANTraining
 from minidalle.training.distributed import Ranks
+from minidalle.training.gradients import checkpointed, compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
-from minidalle.vqgan import VQGAN, VQGANOutput
+from minidalle.vqgan import VQGAN, VQGANConfig, VQGANOutput
+from minidalle.vqgan.autoencoder import Level, Middle
 from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
 from minidalle.vqgan.quantizer import code_statistics, codebook_usage
 
@@ -40,11 +42,13 @@ class VQGANStage:
         self.rows = pictures.rows("train")
         self.thin = pictures.toned[self.rows] if config.thin_toned else None
         self.device = next(vqgan.parameters()).device
-        self.vqgan.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        self.vqgan.to(memory_format=fast_format(vqgan.config, self.device))  # type: ignore[call-overload]  # no stubs
         self.weights = LossWeights(config.l1_weight, config.mse_weight, config.gradient_weight)
-        self.shared = ranks.share(vqgan)
-        self.optimizers = Optimizers(vqgan, config)
         self.average = Average(vqgan, config.average)
+        if config.checkpoint_activations:
+            checkpointed(vqgan, (Level, Middle))
+        self.shared = ranks.share(compiled(vqgan, config.compile))
+        self.optimizers = Optimizers(vqgan, config)
         self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None
         self.counts = torch.zeros(vqgan.config.codes, device=self.device)  # how often this epoch used each code
         self.usage: tuple[float, ...] = ()  # of the last whole epoch
@@ -72,11 +76,11 @@ class VQGANStage:
             opinion, said = self.adversary.judge(n, pictures, reconstructed, reconstruction, self.vqgan.last_layer)
             loss, numbers = loss + opinion, numbers | said
         loss.backward()
-        norm = self.optimizers.clip()
+        numbers["gradient_norm"] = self.optimizers.clip()
         rate = self.optimizers.step(n)
         restarted = self._follow(n, output, chance) if n >= self.config.unquantized else 0
         self.average.update(self.vqgan, n)
-        read = {**self.ranks.mean(numbers), "gradient_norm": norm.item(), "learning_rate": rate, "restarted": restarted}
+        read = {**self.ranks.mean(numbers), "learning_rate": rate, "restarted": restarted}
         return {**read, **self._usage(n)}
 
     def batch_name(self, n: int) -> str:
@@ -175,6 +179,12 @@ class VQGANStage:
             self.usage = codebook_usage(self.counts)
             self.counts.zero_()
         return dict(zip(("codes_used", "perplexity"), self.usage, strict=False))
+
+
+def fast_format(config: VQGANConfig, device: torch.device) -> torch.memory_format:
+    """The order of numbers in memory that trains faster: channels last, but with group norms on a CPU, where the way
+    back through one in bf16 takes 35 times as long in that order."""
+    return torch.contiguous_format if config.groups and device.type == "cpu" else torch.channels_last
 
 
 @torch.no_grad()

@@ -15,10 +15,9 @@ from minidalle.data.pictures import write_skipped
 from minidalle.errors import require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
-from minidalle.run_notes import Say, counted, how_many, noted_run, refuse, settings_of, timed
-from minidalle.runtime import pick_device
+from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
-from minidalle.training.distributed import Ranks, launch
+from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
 
@@ -67,19 +66,17 @@ def run(
         InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    here = torchrun.seat()
-    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
-    if here and here.rank:
-        torchrun.follow(here, device)
-        return None
-    size = how_many(ranks, preset, device, here)
+    met = torchrun.meet(device, ranks, preset.training.ranks)
+    if met is None:
+        return None  # rank 0 has done all that there was to do
+    device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
-    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+    with group as launch:
         data = _claim(folder, preset, data, say)
         _note_parts(folder, parts)
         source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
-        start = partial(launcher, _in_block, size, block)
-        if here and here.machines > 1:
+        start = partial(launch, _in_block, size, block)
+        if (here := torchrun.seat()) and here.machines > 1:
             start(_open_once, source)
         _train(preset, folder, device, stages, watch, say, source, start, shard)
     if not set(STAGES) <= set(stages):

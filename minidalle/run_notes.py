@@ -11,22 +11,10 @@ from typing import Any
 import torch
 
 from minidalle.checkpoint import load_json, save_json
-from minidalle.errors import InvalidValue, require
+from minidalle.errors import InvalidValue
 from minidalle.presets import Preset
-from minidalle.training import torchrun
-from minidalle.training.distributed import ranks_that_pay
 
 Say = Callable[[str], None]
-
-
-def how_many(ranks: int, preset: Preset, device: str, here: torchrun.Seat | None) -> int:
-    """How many ranks to train with: those that torchrun started, or as many as are asked for or pay."""
-    if here:
-        return here.size
-    ranks = ranks or preset.training.ranks or ranks_that_pay(device)
-    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
-    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
-    return ranks
 
 
 def counted(ranks: int) -> str:

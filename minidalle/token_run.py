@@ -1,6 +1,5 @@
 """A run whose pictures were encoded before: a BART is trained on their tokens, and nothing else is."""
 
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,9 @@ from minidalle.data.origin import other_data
 from minidalle.data.token_shards import TokenShards
 from minidalle.errors import require
 from minidalle.presets import Preset
-from minidalle.run_notes import Say, counted, how_many, noted_run, refuse, settings_of, timed
-from minidalle.runtime import pick_device
+from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.codec import Codec, load_codec, save_codec
-from minidalle.training.distributed import launch
 from minidalle.training.loop import Watch
 from minidalle.training.stages import train_bart_on_tokens
 
@@ -41,22 +38,20 @@ def run_on_tokens(
         InvalidValue: the tokens are not all there; or the folder holds a run with other settings or data.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
-    here = torchrun.seat()
-    device = torchrun.place(here, device, ranks) if here else str(pick_device(device))
-    if here and here.rank:
-        return torchrun.follow(here, device)
+    met = torchrun.meet(device, ranks, preset.training.ranks)
+    if met is None:
+        return  # rank 0 has done all that there was to do
+    device, size, group = met
     codec = load_tokens_codec(tokens)
-    size = how_many(ranks, preset, device, here)
     preset = replace(preset_for(preset, codec), training=replace(preset.training, ranks=size))
-    with torchrun.lead(here, device) if here else nullcontext(launch) as launcher:
+    with group as launch:
         _claim(folder, preset, TokenShards(tokens), say)
         save_codec(codec, folder)
         if not (folder / "bart.safetensors").exists():
             say(f"training the bart with {counted(size)} on {device}")
             work = partial(train_bart_on_tokens, shard=shard)
             with timed(folder, "bart"):
-                launcher(work, size, folder, preset.bart, preset.training, tokens, device, watch=watch)
-    return None
+                launch(work, size, folder, preset.bart, preset.training, tokens, device, watch=watch)
 
 
 def load_tokens_codec(tokens: Path) -> Codec:

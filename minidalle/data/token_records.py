@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from minidalle.data.tokens import COLOR, TokenizedPictures, mean_colors
 
@@ -49,27 +48,8 @@ def unsigned(most: int) -> str:
     return "<u2" if most < 2**16 else "<u4"
 
 
-def pack(shape: TokenShape, text: Tensor, mask: Tensor, image: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Tokens as records.
-
-    Args:
-        shape: what a record has room for.
-        text: long [B, T].
-        mask: bool [B, T], True = real token, none after a False.
-        image: [B, N], whole numbers.
-        sums: [B, N, 3], the sums of the cells' colors, see `cell_sums`.
-
-    Returns:
-        [B] of `shape.dtype`.
-    """
-    records = np.empty(len(text), shape.dtype)
-    records["text"], records["length"] = text.numpy(), mask.sum(1).numpy()
-    records["image"], records["colors"] = image, sums
-    return records
-
-
 def unpack(shape: TokenShape, records: np.ndarray) -> TokenizedPictures:
-    """What `pack` was given, as training wants it."""
+    """Records as training wants them."""
     real = np.arange(shape.text_length) < records["length"][:, None]
     text, image = (torch.from_numpy(records[name].astype(np.int64)) for name in ("text", "image"))
     return TokenizedPictures(text, torch.from_numpy(real), image, mean_colors(records["colors"], shape.cell))

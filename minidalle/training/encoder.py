@@ -19,14 +19,13 @@ from minidalle.data.pixels import to_floats
 from minidalle.data.rows import RawRow, RawSource
 from minidalle.data.token_manifest import Manifest, finish
 from minidalle.data.token_parts import Part, noted_part, write_part
-from minidalle.data.token_records import pack
 from minidalle.data.tokens import cell_sums
 from minidalle.training.codec import Codec
 from minidalle.training.loop import Interrupted
 
-BATCH = 64
-"""Pictures that the VQGAN encodes at a time, always: in a batch of another size the last bits of its latents differ,
-and where two codes are as near as that, so does the token."""
+BATCH, PIXELS = 64, 16 * 256**2
+"""Pictures that the VQGAN encodes at a time, always: so many, or of so many pixels together. In a batch of another size
+the last bits of its latents differ, and where two codes are as near as that, so does the token."""
 
 AHEAD = 2 * BATCH  # pictures that are decoded meanwhile, and may be in memory as files
 
@@ -65,6 +64,7 @@ class Encoder:
         self.codec, self.begun, self.out, self.pool, self.stop, self.tell = codec, begun, out, pool, stop, tell
         self.device = next(codec.vqgan.parameters()).device
         self.listing = hashlib.blake2b(digest_size=8)
+        self.batch = max(1, min(BATCH, PIXELS // begun.encoding.shape.image_size**2))
         self.rows = self.skipped = self.before = self.seen = 0
 
     def encode(self, source: RawSource) -> Manifest:
@@ -98,11 +98,11 @@ class Encoder:
     def _part(self, rows: Iterator[Row]) -> Part:
         """Encode the rows of a part, a batch at a time."""
         words: dict[str, list[Any]] = {name: [] for name in ("caption", "key", "split", "lot")}
-        skipped: list[Skipped] = []
+        # Filled in place: small pieces that are kept between large ones that are not would break the memory up.
+        records = np.empty(self.begun.encoding.part_rows, self.begun.encoding.shape.dtype)
         batch: list[np.ndarray] = []
-        tokens: list[np.ndarray] = []
-        sums: list[np.ndarray] = []
-        count = 0
+        skipped: list[Skipped] = []
+        count = kept = 0
         for row, result in self._decoded(rows):
             count, self.rows = count + 1, self.rows + 1
             if isinstance(result, str):
@@ -113,15 +113,15 @@ class Encoder:
             for name, word in zip(words, (row.raw.caption, row.raw.name, row.split, lot), strict=True):
                 words[name].append(word)
             batch.append(picture)
-            if len(batch) == BATCH:
-                self._encode_batch(batch, tokens, sums)
-                batch = []
+            if len(batch) == self.batch:
+                self._encode(batch, records[kept : kept + len(batch)])
+                batch, kept = [], kept + len(batch)
         if batch:
-            self._encode_batch(batch, tokens, sums)
-        shape, (text, mask) = self.begun.encoding.shape, self.codec.tokenizer.encode_batch(words["caption"])
-        image = np.concatenate([np.empty((0, shape.image_length), np.int64), *tokens])
-        colors = np.concatenate([np.empty((0, shape.image_length, 3), np.int64), *sums])
-        return Part(count, pack(shape, text, mask, image, colors), words, skipped)
+            self._encode(batch, records[kept : kept + len(batch)])
+        records = records[: kept + len(batch)]
+        text, mask = self.codec.tokenizer.encode_batch(words["caption"])
+        records["text"], records["length"] = text.numpy(), mask.sum(1).numpy()
+        return Part(count, records, words, skipped)
 
     def _decoded(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Decoded]]:
         """Rows with their pictures and lots, or why there is none; some are decoded ahead."""
@@ -136,12 +136,12 @@ class Encoder:
             yield row, future.result()
 
     @torch.inference_mode()
-    def _encode_batch(self, batch: list[np.ndarray], tokens: list[np.ndarray], sums: list[np.ndarray]) -> None:
-        """Image tokens and sums of colors of at most `BATCH` pictures; white ones make up the number."""
-        count, pictures = len(batch), np.full((BATCH, *batch[0].shape), 255, np.uint8)
-        pictures[:count] = batch
-        tokens.append(self.codec.vqgan.encode(to_floats(pictures, self.device))[:count].cpu().numpy())
-        sums.append(cell_sums(pictures[:count], tokens[-1].shape[1]))
+    def _encode(self, batch: list[np.ndarray], records: np.ndarray) -> None:
+        """Fill in image tokens and colors of at most a batch of pictures; white ones make up the number."""
+        pictures = np.full((self.batch, *batch[0].shape), 255, np.uint8)
+        pictures[: len(batch)] = batch
+        records["image"] = self.codec.vqgan.encode(to_floats(pictures, self.device))[: len(batch)].cpu().numpy()
+        records["colors"] = cell_sums(pictures[: len(batch)], records["image"].shape[1])
         self.tell(self.rows, self.skipped, self.before)
         self._check()
 

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import count
 from types import FrameType
@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from minidalle.errors import InvalidValue, require
 from minidalle.runtime import pick_device
-from minidalle.training.distributed import RankFailed, Ranks, cores
+from minidalle.training.distributed import RankFailed, Ranks, cores, launch, ranks_that_pay
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 LONGEST = timedelta(minutes=30)  # that ranks wait for each other within a training, as while rank 0 writes
@@ -70,6 +70,41 @@ def follows() -> bool:
     return here is not None and here.rank > 0
 
 
+class Meeting(NamedTuple):
+    """Where rank 0 works, how many ranks there are, and a block that gives what starts a work on all of them."""
+
+    device: str
+    size: int
+    group: AbstractContextManager[Launch]
+
+
+def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
+    """Join the ranks that torchrun started, or get ready to start some.
+
+    Args:
+        device: `auto`, `cpu`, `cuda`, …
+        ranks: how many are asked for; 0 for those that torchrun started, or else `usual`.
+        usual: 0 for as many as pay on this machine.
+
+    Returns:
+        What rank 0 needs. None on another rank, after it did all that rank 0 asked for.
+
+    Raises:
+        InvalidValue: there are other ranks than are asked for, or fewer GPUs.
+    """
+    if here := seat():
+        device = place(here, device, ranks)
+        if here.rank:
+            follow(here, device)
+            return None
+        return Meeting(device, here.size, lead(here, device))
+    device = str(pick_device(device))
+    ranks = ranks or usual or ranks_that_pay(device)
+    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
+    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
+    return Meeting(device, ranks, nullcontext(launch))
+
+
 def command(arguments: list[str]) -> str:
     """The command that starts this again with the same arguments."""
     here = seat()
@@ -88,13 +123,12 @@ def lead(here: Seat, device: str) -> Iterator[Launch]:
         device: `cpu` or `cuda`, as `place` gives it.
 
     Raises:
-        InvalidValue: another number of ranks is asked for than torchrun started.
         RankFailed: another rank ended early. An error of rank 0's own comes through as it is.
     """
     jobs = count()
     with _group(here, device) as store:
 
-        def launch(work: Callable[..., None], size: int, *arguments: Any, **first: Any) -> None:
+        def start(work: Callable[..., None], size: int, *arguments: Any, **first: Any) -> None:
             job = next(jobs)
             store.set(f"job {job}", pickle.dumps((work, arguments)))  # type: ignore[arg-type]  # takes bytes too
             try:
@@ -107,7 +141,7 @@ def lead(here: Seat, device: str) -> Iterator[Launch]:
                     raise RankFailed(_whose_fault(store, here.size)) from error
                 raise
 
-        yield launch
+        yield start
         job = next(jobs)
         store.set(f"job {job}", "")
         for rank in range(1, here.size):
@@ -177,7 +211,8 @@ def _group(here: Seat, device: str) -> Iterator[dist.Store]:
     torch.set_num_threads(max(1, cores() // here.local_size))
     store, rank, size = next(dist.rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    messages, group = (dist.PrefixStore(name, store) for name in ("minidalle", "group"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # with --max-restarts, the store outlives the ranks
+    messages, group = (dist.PrefixStore(f"{name} {attempt}", store) for name in ("minidalle", "group"))
     if rank == 0:
         messages.set("rank 0", "is here")
     _wait_for(messages, "rank 0")

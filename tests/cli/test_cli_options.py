@@ -51,7 +51,7 @@ def test_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_help_has_examples(tmp_path: Path) -> None:
-    for command in ("run", "train", "generate", "trace", "evaluate", "export"):
+    for command in ("run", "train", "encode", "generate", "trace", "evaluate", "export"):
         done = minidalle_command(command, "--help", folder=tmp_path)
         assert done.returncode == 0
         assert f"Example: minidalle {command}" in done.stdout

@@ -17,6 +17,7 @@ import pytest
 from minidalle.course.building.course_file import find_course
 from minidalle.exercises import EXERCISES
 from minidalle.exercises.exercise import Exercise, Function, call
+from minidalle.grading import confinement
 from minidalle.grading.stripped import PACKAGE, own_need, reached_by, supplied, without_answers, write_stripped
 
 CALL = call.__module__  # the plain probe's
@@ -124,7 +125,7 @@ def test_every_module_of_it_can_be_imported(tree: Path) -> None:
         "import minidalle.exercises\nassert minidalle.exercises.EXERCISES == {}\n"
         "print(minidalle.__file__)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tree.parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tree.parent), *confinement._libraries()])}
     done = subprocess.run([sys.executable, "-P", "-c", code, *names], capture_output=True, text=True, env=environment,
                           cwd=tree, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -104,7 +104,7 @@ def test_a_picture_has_the_same_tokens_in_any_batch(
         made[part_rows] = shards.take(torch.arange(len(shards))).image
     assert torch.equal(made[7], made[64])
     assert torch.equal(made[7], made[1000])
-    monkeypatch.setattr(encoder, "BATCH", 3)
+    monkeypatch.setattr(encoder, "BATCH", 3)  # where it is another size, the test sees it
     encode(source, run, tmp_path / "3")
     assert not torch.equal(TokenShards(tmp_path / "3").take(torch.arange(len(shards))).image, made[7])
 

@@ -134,6 +134,17 @@ def test_a_place_that_is_not_there_is_refused_by_the_first_rank_alone(monkeypatc
     assert len(taken) == 2
 
 
+def test_several_gpus_need_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    words = "--ranks=2: expected 1 on a GPU; for several: torchrun --nproc-per-node 2 -m minidalle"
+    with pytest.raises(InvalidValue, match=words):
+        torchrun.meet("cuda", 2)
+    alone = torchrun.meet("cuda", 0)
+    assert alone is not None
+    assert alone[:2] == ("cuda", 1)
+
+
 def test_who_was_at_fault_is_told_from_what_the_others_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchrun, "SILENCE", 0.1)
     store = dist.HashStore()

@@ -1,6 +1,7 @@
 """An error of a student's code as a person wants to read it: what, and at which line of theirs."""
 
 import linecache
+import sys
 import sysconfig
 from pathlib import Path
 from traceback import walk_tb
@@ -10,12 +11,17 @@ from typing import Any
 from minidalle.course.checking.limits import TimeUp
 from minidalle.course.checking.shown import cut
 
-NOT_THEIRS = tuple(
-    {
-        str(Path(__file__).parents[2]),
-        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-    }
-)
+INSTALLED = ("site-packages", "dist-packages")
+
+
+def libraries() -> tuple[str, ...]:
+    """Where code lies that no student wrote: the package, Python, and what is installed, for one user alone too."""
+    pythons = (sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+    installed = (place for place in sys.path if Path(place).name in INSTALLED)
+    return tuple({str(Path(__file__).parents[2]), *pythons, *installed})
+
+
+NOT_THEIRS = libraries()
 """Folders whose code is no student's: the package, Python's own library, what is installed."""
 
 SAID = {

@@ -11,6 +11,7 @@ from minidalle.cli.bench import bench
 from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
 from minidalle.cli.encode import TokensOption, encode_pictures
 from minidalle.cli.published import import_published
+from minidalle.cli.training_options import PartsOption, SetOption
 
 app = typer.Typer(
     help="DALL·E mini, built from scratch: train a small one, draw with it, look inside.",
@@ -48,14 +49,6 @@ DataOption = Annotated[
         metavar="SOURCE",
         help="Train on these pictures instead of the emoji: a folder with captions, parquet or tar files, or owner/name"
         " of a data set on the Hugging Face Hub. See docs/your-own-pictures.md.",
-    ),
-]
-PartsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--parts",
-        metavar="DIR",
-        help="Use your own functions from the notebooks in DIR, those that pass their check. Their code is run.",
     ),
 ]
 RunOption = Annotated[
@@ -127,13 +120,15 @@ def train(
     most: MostOption = None,
     shard_model: ShardOption = False,
     tokens: TokensOption = None,
+    settings: SetOption = None,
 ) -> None:
     """Train one stage of a run."""
     from minidalle.cli.training import data_asked_for, run_stages
 
     pictures = data_asked_for(data, split=split, subset=subset, image_column=image_column,
                               caption_column=caption_column, most=most)  # fmt: skip
-    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model, tokens=tokens)
+    run_stages(preset.value, out, device, ranks, seed, (stage.value,), pictures, shard=shard_model, tokens=tokens,
+               asked=settings or ())  # fmt: skip
 
 
 @app.command(

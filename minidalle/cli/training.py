@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from minidalle.cli.settings import with_settings
 from minidalle.data import DataConfig
 from minidalle.errors import require
 from minidalle.presets import PRESETS
@@ -82,6 +83,7 @@ def run_stages(
     parts: Sequence[str] = (),
     shard: bool = False,
     tokens: Path | None = None,
+    asked: Sequence[str] = (),
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
     if tokens is not None:
@@ -89,7 +91,7 @@ def run_stages(
         require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
     source = str(tokens) if tokens else data.source if data else ""
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
-    folder, settings = out or Path("runs") / name, PRESETS[preset]
+    folder, settings = out or Path("runs") / name, with_settings(PRESETS[preset], stages[-1], asked)
     settings = replace(settings, training=replace(settings.training, seed=seed))
     console = Console(quiet=follows())
     watcher = Watcher(console)

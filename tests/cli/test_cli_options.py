@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from minidalle.cli.settings import with_settings
+from minidalle.errors import InvalidValue
+from minidalle.presets import TINY
 
 REFUSED = {
     ("run", "--preset", "huge"): "'huge' is not one of 'tiny', 'baseline', 'cpu'",
@@ -22,6 +27,10 @@ REFUSED = {
     ("generate", "x", "--device", "cpu", "--precision", "fp8"): "precision='fp8': expected one of fp32, bf16, int8",
     ("bench", "decode", "--shape", "huge"): "'--shape'",
     ("bench", "decode", "--device", "cpu", "--tokens", "257"): "tokens=257: expected at most 256",
+    ("train", "bart", "--set", "accumulate=0"): "accumulate=0: expected from 1 to batch_size=64 parts",
+    ("train", "bart", "--set", "compile=maybe"): "--set='compile=maybe': expected true or false",
+    ("train", "vqgan", "--set", "accumulate=2"): "--set='accumulate=2': expected NAME=VALUE, the name one of steps",
+    ("train", "reranker", "--set", "steps=2"): "expected none for reranker: only vqgan and bart have settings",
     ("bench", "train", "--shape", "huge"): "'--shape'",
     ("bench", "train", "--device", "tpu"): "device='tpu'",
     ("bench", "scaling", "--out", "plot.pdf"): "--out='plot.pdf': expected FILE.png",
@@ -56,3 +65,12 @@ def test_help_has_examples(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert f"Example: minidalle {command}" in done.stdout
     assert minidalle_command("--version", folder=tmp_path).stdout.startswith("minidalle ")
+
+
+def test_settings_are_of_the_type_that_they_have() -> None:
+    changed = with_settings(TINY, "bart", ("accumulate=4", "compile=true", "learning_rate=1e-4", "optimizer=adamw"))
+    assert changed.training.vqgan == TINY.training.vqgan
+    assert changed.training.bart == replace(TINY.training.bart, accumulate=4, compile=True, learning_rate=1e-4)
+    assert with_settings(TINY, "tokenizer", ()) is TINY
+    with pytest.raises(InvalidValue, match="--set='steps=many': expected a whole number"):
+        with_settings(TINY, "vqgan", ("steps=many",))

@@ -199,7 +199,7 @@ def sweeps(device: torch.device) -> list[Sweep]:
         Sweep("width of the model", "a step", (64, 128, 256, 512), of_width, 1,
               "narrow layers are mostly a step's own costs",
               "matrices grow with the square of the width, everything between them in proportion"),
-        Sweep("pictures to encode", "all", (128, 256, 512, 1024), of_data, 1,
+        Sweep("pictures to encode", "all", (256, 512, 1024, 2048), of_data, 1,
               "there are costs before the first picture", "more pictures than the caches hold"),
         Sweep("pictures drawn at once", "64 tokens each", (1, 2, 4, 8, 16, 32), of_drawing, 1,
               "one token at a time leaves the processor waiting: more pictures fill it", "the cache of keys is large"),

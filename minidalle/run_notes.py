@@ -16,6 +16,9 @@ from minidalle.presets import Preset
 
 Say = Callable[[str], None]
 
+HOW = ("accumulate", "checkpoint_activations", "compile", "log_every", "keep")
+"""A stage's settings that say how its steps are computed and reported, and not what comes of them but for rounding."""
+
 
 def counted(ranks: int) -> str:
     """`1 rank`, `2 ranks`."""
@@ -29,19 +32,30 @@ def settings_of(preset: Preset) -> dict[str, Any]:
 
 
 def noted_run(folder: Path, preset: Preset, say: Say) -> dict[str, Any] | None:
-    """What a folder notes of the run that was begun there; None if none was. The number of ranks may have changed.
+    """What a folder notes of the run that was begun there; None if none was.
+
+    The number of ranks may have changed, and how steps are computed; and all settings of a training that has not begun.
 
     Raises:
-        InvalidValue: it was begun with other settings.
+        InvalidValue: it was begun with other settings; or nothing was trained there.
     """
     if not (folder / "run.json").exists():
         return None
     noted: dict[str, Any] = load_json(folder / "run.json")
-    now = preset.training.ranks
-    if (begun := noted["preset"]["training"]["ranks"]) != now:
-        say(f"begun with {counted(begun)}, goes on with {counted(now)}: the same training, up to rounding")
-        noted["preset"]["training"]["ranks"] = now
-    refuse(folder, list(_differences(noted["preset"], settings_of(preset)["preset"])))
+    begun, now = noted["preset"], settings_of(preset)["preset"]
+    if "training" not in begun:
+        raise InvalidValue(f"{folder} holds imported weights, which draw and encode: choose another --out to train")
+    ranks = begun["training"]["ranks"]
+    if ranks != preset.training.ranks:
+        goes_on = counted(preset.training.ranks)
+        say(f"begun with {counted(ranks)}, goes on with {goes_on}: the same training, up to rounding")
+        begun["training"]["ranks"] = preset.training.ranks
+    for stage in ("vqgan", "bart"):
+        started = (folder / f"{stage}.safetensors").exists() or (folder / "training" / stage).exists()
+        settings = now["training"][stage]
+        free = {name: value for name, value in settings.items() if name in HOW or not started}
+        begun["training"][stage].update(free)
+    refuse(folder, list(_differences(begun, now)))
     return noted
 
 
@@ -73,9 +87,9 @@ def timed(folder: Path, stage: str) -> Iterator[None]:
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Where two settings differ, in words."""
+    """Where two settings differ, in words. Of one that is newer than the run, the default is what was done then."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
+        for key in sorted(old):
+            yield from _differences(old[key], new.get(key), f"{name}.{key}".lstrip("."))
     elif old != new:
         yield f"{name}: {old} → {new}"

@@ -13,7 +13,7 @@ from minidalle.errors import require
 from minidalle.presets import Preset
 from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
-from minidalle.training.codec import Codec, load_codec, save_codec
+from minidalle.training.codec import Codec, load_codec, refuse_others, save_codec
 from minidalle.training.loop import Watch
 from minidalle.training.stages import train_bart_on_tokens
 
@@ -35,7 +35,8 @@ def run_on_tokens(
         tokens: the folder of the tokens.
 
     Raises:
-        InvalidValue: the tokens are not all there; or the folder holds a run with other settings or data.
+        InvalidValue: the tokens are not all there, or too few; or the folder holds a run with other settings or data,
+            or another tokenizer or VQGAN.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
     met = torchrun.meet(device, ranks, preset.training.ranks)
@@ -45,7 +46,7 @@ def run_on_tokens(
     codec = load_tokens_codec(tokens)
     preset = replace(preset_for(preset, codec), training=replace(preset.training, ranks=size))
     with group as launch:
-        _claim(folder, preset, TokenShards(tokens), say)
+        _claim(folder, preset, TokenShards(tokens), codec, say)
         save_codec(codec, folder)
         if not (folder / "bart.safetensors").exists():
             say(f"training the bart with {counted(size)} on {device}")
@@ -74,12 +75,19 @@ def preset_for(preset: Preset, codec: Codec) -> Preset:
     return replace(preset, tokenizer=words.config, vqgan=picture, bart=bart)
 
 
-def _claim(folder: Path, preset: Preset, shards: TokenShards, say: Say) -> None:
+def _claim(folder: Path, preset: Preset, shards: TokenShards, codec: Codec, say: Say) -> None:
     """Note settings and data in the run's folder, or check that they are those noted there."""
+    train, dev = (len(shards.rows(split)) for split in ("train", "dev"))
+    wanted = (
+        "a row or more to train on and one or more to choose the best step by; "
+        f"of {len(shards):,} rows there, {train:,} are to train on and {dev:,} to choose by "
+        "(shard-*-skipped.csv lists what was left out)"
+    )
+    require(min(train, dev) > 0, "--tokens", str(shards.folder), wanted)
     data = {**asdict(shards.source), "pictures": len(shards), "digest": shards.digest}
     noted = noted_run(folder, preset, say)
     if noted:
         refuse(folder, [other_data(noted.get("data"), data)])
+    refuse_others(codec, folder)
     save_json(folder / "run.json", {**(noted or settings_of(preset)), "data": data})
-    train, dev = (len(shards.rows(split)) for split in ("train", "dev"))
     say(f"{len(shards):,} rows of tokens: {train:,} to train on, {dev:,} to choose the best step by")

@@ -23,16 +23,22 @@ class EncodingWatcher:
     def __init__(self, console: Console) -> None:
         self.console, self.logged = console, 0.0
         self.bar = Progress(
-            TextColumn("encode"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[skipped]:,} skipped  {task.fields[rate]:.0f} pictures/s  {task.fields[left]}"),
             console=console, refresh_per_second=4, disable=not console.is_terminal,
         )  # fmt: skip
         self.task = self.bar.add_task("encode", total=None, skipped=0, rate=0.0, left="")
 
+    def say(self, line: str) -> None:
+        """Show what is done before the first batch."""
+        self.bar.update(self.task, description=line)
+        if not self.console.is_terminal:
+            print(f"encode  {line}", flush=True)
+
     def __call__(self, done: Encoded) -> None:
         """Show a batch."""
         left = "" if done.seconds_left is None else f"{minutes(done.seconds_left)} left"
-        self.bar.update(self.task, completed=done.rows, total=done.total, skipped=done.skipped,
+        self.bar.update(self.task, description="encode", completed=done.rows, total=done.total, skipped=done.skipped,
                         rate=done.pictures_per_second, left=left)  # fmt: skip
         now = time.monotonic()
         if not self.console.is_terminal and now - self.logged >= LOG_SECONDS:
@@ -48,7 +54,7 @@ def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, dev
     watcher = EncodingWatcher(console)
     try:
         with watcher.bar:
-            done = encode_share(data, run or SHIPPED, out, share, pick_device(device), watcher)
+            done = encode_share(data, run or SHIPPED, out, share, pick_device(device), watcher, say=watcher.say)
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None

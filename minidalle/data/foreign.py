@@ -1,5 +1,6 @@
 """Other people's pictures: a folder, files or a Hub data set → captioned pictures, decoded once and cached."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -33,6 +34,7 @@ TARS = (".tar", ".tar.gz", ".tgz")
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)  # a table names what is no file
 
 Progress = Callable[[int], None]  # rows done
 
@@ -168,7 +170,11 @@ def _decoded(
 
 
 def decode_row(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
-    """A row's picture, uint8 [S, S, 3], and its lot in [0, 1), drawn from the file's bytes; or why there is none."""
+    """A row's picture, uint8 [S, S, 3], and its lot in [0, 1), drawn from the file's bytes; or why there is none.
+
+    Raises:
+        InvalidValue: the disk or the network fails, which says nothing of the picture.
+    """
     if not row.caption:
         return "blank caption"
     try:
@@ -178,7 +184,9 @@ def decode_row(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
     except UnreadablePicture as error:
         return str(error)
     except OSError as error:
-        return error.strerror or type(error).__name__
+        if error.errno in NO_FILE:
+            return os.strerror(error.errno)
+        raise InvalidValue(f"{error.filename or row.name}: cannot be read: {error.strerror or error}") from error
 
 
 def _check_enough(own: Sequence[str], skipped: Sequence[tuple[str, str]], config: DataConfig) -> None:

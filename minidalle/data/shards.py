@@ -28,7 +28,8 @@ def shard_rows(shards: Sequence[Path], config: DataConfig) -> Iterator[RawRow]:
         config: `image_column` and `caption_column` are endings here, such as `jpg` and `txt`.
 
     Raises:
-        InvalidValue: a file is no tar, or is cut off; or a row has several pictures and none was asked for.
+        InvalidValue: a file is no tar, is cut off, or cannot be read any more; or a row has several pictures and
+            none was asked for.
     """
     for shard in shards:
         for name, files in _grouped(shard):
@@ -87,9 +88,20 @@ def _reader(shard: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, plai
 
 
 def _read_at(shard: Path, offset: int, size: int) -> bytes:
-    with open(shard, "rb") as file:
-        file.seek(offset)
-        return file.read(size)
+    """A file's content. Pictures that cannot be reached now must not pass for pictures that are corrupt.
+
+    Raises:
+        InvalidValue: the shard has gone or was cut off since its rows were listed, or the disk fails.
+    """
+    try:
+        with open(shard, "rb") as file:
+            file.seek(offset)
+            content = file.read(size)
+    except OSError as error:
+        raise InvalidValue(f"{shard}: cannot be read: {error.strerror or error}") from error
+    if len(content) < size:
+        raise InvalidValue(f"{shard}: cannot be read: it was cut off meanwhile")
+    return content
 
 
 def _caption(files: Files, config: DataConfig) -> str:

@@ -52,6 +52,7 @@ def encode_share(
     device: torch.device | None = None,
     watch: Watch | None = None,
     part_rows: int = PART_ROWS,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """Encode one machine's share of a source. What is there is not done again.
 
@@ -63,12 +64,14 @@ def encode_share(
         device: where the VQGAN works.
         watch: called after every batch.
         part_rows: rows of a part.
+        say: told what is being done before the first batch.
 
     Returns:
         What was done, as it stands in the folder, too.
 
     Raises:
-        InvalidValue: the source or the run cannot be used, or the folder holds something else.
+        InvalidValue: the source or the run cannot be used, or the folder holds something else. Also where a file of the
+            source cannot be read any more: all parts but the last are saved, and the next start goes on.
         Interrupted: Ctrl-C or SIGTERM came. All parts but the last are saved.
         CheckpointError: the folder cannot be written.
     """
@@ -87,8 +90,9 @@ def encode_share(
     save_codec(codec, out)
     begun.save(out)
     _tidy(out, share)
+    tell = _pace(source, begun, watch, say)  # Ctrl-C ends this at once: nothing is to be saved yet
     with stop_requests() as stop, ThreadPoolExecutor(cores()) as pool:  # Pillow lets the others work while it decodes
-        finished = Encoder(codec, begun, out, pool, stop, _pace(source, begun, watch)).encode(source)
+        finished = Encoder(codec, begun, out, pool, stop, tell).encode(source)
     finished.save(out)
     return finished
 
@@ -129,10 +133,13 @@ def _tidy(out: Path, share: Share) -> None:
             draft.unlink(missing_ok=True)
 
 
-def _pace(source: RawSource, begun: Manifest, watch: Watch | None) -> Callable[[int, int, int], None]:
+def _pace(
+    source: RawSource, begun: Manifest, watch: Watch | None, say: Callable[[str], None]
+) -> Callable[[int, int, int], None]:
     """Tells the watcher how far it is: rows done, those left out, those that were done before this start."""
     if watch is None:
         return lambda rows, skipped, before: None
+    say("counting rows")  # of many tar files, this takes minutes
     counts, most = source.counts(), begun.source.most
     total = None
     if counts is not None:

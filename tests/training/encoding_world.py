@@ -102,7 +102,7 @@ def main() -> None:
 
     class Slow:
         def __init__(self, console: object) -> None:
-            self.bar = encoding.Progress(disable=True)
+            self.bar, self.say = encoding.Progress(disable=True), print
 
         def __call__(self, done: encoding.Encoded) -> None:
             print("encoded", done.rows, done.total, flush=True)

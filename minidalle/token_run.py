@@ -77,7 +77,7 @@ def preset_for(preset: Preset, codec: Codec) -> Preset:
 def _claim(folder: Path, preset: Preset, shards: TokenShards, say: Say) -> None:
     """Note settings and data in the run's folder, or check that they are those noted there."""
     data = {**asdict(shards.source), "pictures": len(shards), "digest": shards.digest}
-    noted = noted_run(folder, preset, say)
+    noted = noted_run(folder, preset, ("bart",), say)
     if noted:
         refuse(folder, [other_data(noted.get("data"), data)])
     save_json(folder / "run.json", {**(noted or settings_of(preset)), "data": data})

@@ -34,6 +34,7 @@ class Work:
 WORKS = (
     Work("`gpu`, the emoji", PRESETS["gpu"], 14_747, 768_000, 2_114),
     Work("mini, each pair once", PRESETS["dalle-mini"], 15_000_000, 15_000_000, 2_178),
+    Work("mini, 300,000 steps of 448", PRESETS["dalle-mini"], 15_000_000, 134_400_000, 2_178),
     Work("mega, 1.8 billion samples", PRESETS["dalle-mega"], 15_000_000, 1_800_000_000, 2_178),
 )
 

@@ -72,7 +72,7 @@ def run(
     device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
     with group as launch:
-        data = _claim(folder, preset, data, say)
+        data = _claim(folder, preset, stages, data, say)
         _note_parts(folder, parts)
         source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
         start = partial(launch, _in_block, size, block)
@@ -143,13 +143,13 @@ def _train_judge(
     start(train_clip, folder, judge.clip, judge.training, seed, source, device, watch=watch)
 
 
-def _claim(folder: Path, preset: Preset, data: DataConfig | None, say: Say) -> DataConfig | None:
+def _claim(folder: Path, preset: Preset, stages: Sequence[str], data: DataConfig | None, say: Say) -> DataConfig | None:
     """Read the data, and note them and the settings in the run's folder, or check that they are those noted there.
 
     Returns:
         The data by the name to find them by.
     """
-    noted = noted_run(folder, preset, say)
+    noted = noted_run(folder, preset, stages, say)
     old = (noted or {}).get("data")
     if noted and data is None:
         refuse(folder, [other_data(old, None)])

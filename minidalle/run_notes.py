@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,10 +31,11 @@ def settings_of(preset: Preset) -> dict[str, Any]:
     return settings
 
 
-def noted_run(folder: Path, preset: Preset, say: Say) -> dict[str, Any] | None:
-    """What a folder notes of the run that was begun there; None if none was.
+def noted_run(folder: Path, preset: Preset, stages: Sequence[str], say: Say) -> dict[str, Any] | None:
+    """What a folder notes of the run that was begun there, brought up to date; None if none was.
 
     The number of ranks may have changed, and how steps are computed; and all settings of a training that has not begun.
+    Those of a training that is not asked for, or is done when several are, stay as they are noted.
 
     Raises:
         InvalidValue: it was begun with other settings; or nothing was trained there.
@@ -51,10 +52,12 @@ def noted_run(folder: Path, preset: Preset, say: Say) -> dict[str, Any] | None:
         say(f"begun with {counted(ranks)}, goes on with {goes_on}: the same training, up to rounding")
         begun["training"]["ranks"] = preset.training.ranks
     for stage in ("vqgan", "bart"):
-        started = (folder / f"{stage}.safetensors").exists() or (folder / "training" / stage).exists()
-        settings = now["training"][stage]
-        free = {name: value for name, value in settings.items() if name in HOW or not started}
-        begun["training"][stage].update(free)
+        done = (folder / f"{stage}.safetensors").exists()
+        started, old, new = done or (folder / "training" / stage).exists(), begun["training"], now["training"]
+        if stage not in stages or (done and len(stages) > 1):
+            new[stage] = old[stage]
+        else:
+            old[stage].update({name: new[stage][name] for name in new[stage] if name in HOW or not started})
     refuse(folder, list(_differences(begun, now)))
     return noted
 
@@ -69,7 +72,7 @@ def refuse(folder: Path, changed: list[str]) -> None:
     if changed:
         raise InvalidValue(
             f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
-            "choose another --out, or delete that folder to begin anew"
+            "choose another --out, give the settings that it was begun with, or delete that folder to begin anew"
         )
 
 

@@ -85,7 +85,7 @@ def _claim(folder: Path, preset: Preset, shards: TokenShards, codec: Codec, say:
     )
     require(min(train, dev) > 0, "--tokens", str(shards.folder), wanted)
     data = {**asdict(shards.source), "pictures": len(shards), "digest": shards.digest}
-    noted = noted_run(folder, preset, say)
+    noted = noted_run(folder, preset, ("bart",), say)
     if noted:
         refuse(folder, [other_data(noted.get("data"), data)])
     refuse_others(codec, folder)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -67,6 +68,7 @@ def compiled(module: nn.Module, wanted: bool = True) -> nn.Module:
 
         require(has_triton(), "compile", True, "False, or triton (pip install triton) for code on a GPU")
     else:
-        found = shutil.which(os.environ.get("CXX", "")) or shutil.which("g++") or shutil.which("clang++")
-        require(found is not None, "compile", True, "False, or a C++ compiler such as g++ on the PATH")
+        names = (os.environ.get("CXX", ""), "g++", "clang++", *(["cl"] if sys.platform == "win32" else []))
+        found = any(shutil.which(name) for name in names)
+        require(found, "compile", True, "False, or a C++ compiler such as g++ on the PATH")
     return torch.compile(module)  # type: ignore[return-value]  # a module gives a module

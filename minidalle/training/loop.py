@@ -21,6 +21,9 @@ from minidalle.training.distributed import Ranks
 from minidalle.training.history import History
 from minidalle.training.snapshots import Position, Snapshots
 
+SHOWN = 60.0  # seconds that another machine's file may take to appear
+AGAIN = 0.5  # seconds after which another Ctrl-C is a second one
+
 
 class Diverged(Exception):
     """A loss or gradient that is not a number. The message names the step and the batch."""
@@ -125,12 +128,31 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
 
 
 def _agree(ranks: Ranks, step: int, folder: Path) -> None:
-    """Complain unless all ranks go on from the same checkpoint."""
-    steps = [int(found) for found in ranks.all(float(step))]
-    for rank, found in enumerate(steps):
-        if found != steps[0]:
-            raise CheckpointError(f"rank {rank} goes on from step {found}, rank 0 from step {steps[0]}: "
-                                  f"all ranks, on whatever machine, must see the same {folder}")  # fmt: skip
+    """Complain unless all ranks see the same folder, and go on from the same checkpoint in it."""
+    if ranks.size == 1:
+        return
+    mark = folder / "seen-by-all"
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    ranks.wait()
+    seen, steps = ranks.all(_appears(mark)), ranks.all(step)
+    if ranks.first:
+        mark.unlink(missing_ok=True)
+    for rank, (sees, found) in enumerate(zip(seen, steps, strict=True)):
+        if not sees or found != step:
+            what = f"goes on from step {found:.0f}, rank {ranks.rank} from step {step}" if sees else "does not see it"
+            raise CheckpointError(f"all ranks, on whatever machine, must share {folder}: rank {rank} {what}")
+
+
+def _appears(file: Path) -> bool:
+    """Whether a file is there; a network disk may take its time to show it."""
+    deadline = time.monotonic() + SHOWN
+    while not file.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _step(stage: Stage, n: int) -> dict[str, float]:
@@ -185,15 +207,20 @@ class Pace:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that the step under way is finished; a second Ctrl-C ends at once."""
-    stop = threading.Event()
+    """An event that Ctrl-C or SIGTERM sets, so that the step under way is finished; a second Ctrl-C ends at once.
+
+    A second one is one that comes later: who stops a whole job signals each process, and torchrun passes that on again.
+    """
+    stop, asked = threading.Event(), 0.0
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals reach only the main thread
         return
 
     def request(signum: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if stop.is_set() and signum == signal.SIGINT and time.monotonic() - asked > AGAIN:
             raise KeyboardInterrupt
+        asked = time.monotonic()
         stop.set()
 
     earlier = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from minidalle.errors import InvalidValue, require
 from minidalle.runtime import pick_device
 from minidalle.training.distributed import RankFailed, Ranks, cores, launch, ranks_that_pay
+from minidalle.training.loop import Interrupted
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 LONGEST = timedelta(minutes=30)  # that ranks wait for each other within a training, as while rank 0 writes
@@ -165,7 +166,10 @@ def follow(here: Seat, device: str) -> None:
                 try:
                     work(Ranks(here.rank, here.size), *arguments)
                 except BaseException as error:
-                    store.set(f"said {here.rank}", "" if _others_are_gone(error) else traceback.format_exc())
+                    words = "" if _others_are_gone(error) else traceback.format_exc()
+                    if words and not isinstance(error, Interrupted):  # NCCL may never let rank 0 pass it on
+                        print(f"rank {here.rank} of {here.size}: {words}", file=sys.stderr)
+                    store.set(f"said {here.rank}", words)
                     sys.exit(1)
             store.set(f"done {job} {here.rank}", "")
             if not asked:

@@ -155,10 +155,22 @@ def test_who_was_at_fault_is_told_from_what_the_others_say(monkeypatch: pytest.M
     assert _whose_fault(store, 3) == "rank 2 of 3 ended: Traceback …\nValueError: enough"
 
 
-def test_ranks_that_see_another_folder_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ([[1.0, 1.0], [20.0, 0.0]], "rank 1 goes on from step 0, rank 0 from step 20"),
+        ([[1.0, 0.0], [0.0, 0.0]], "rank 1 does not see it"),
+    ],
+)
+def test_ranks_that_see_another_folder_are_told(tmp_path: Path, said: list[list[float]], words: str) -> None:
     class Apart(Ranks):
         def all(self, number: float) -> list[float]:
-            return [20.0, 0.0]
+            return said.pop(0)
 
-    with pytest.raises(CheckpointError, match=r"^rank 1 goes on from step 0, rank 0 from step 20: all ranks"):
-        _agree(Apart(0, 2), 20, tmp_path)
+        def wait(self) -> None:
+            pass
+
+    step = int(said[1][0])
+    with pytest.raises(CheckpointError, match=rf"must share \S+: {words}$"):
+        _agree(Apart(0, 2), step, tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []

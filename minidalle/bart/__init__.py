@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from minidalle.bart.cache import DecoderCache
     from minidalle.bart.config import BartConfig
     from minidalle.bart.draft import Draft, caption_vector, draw_draft
-    from minidalle.bart.fast_training import Running
     from minidalle.bart.layers import (
         decoder_layer,
         encoder_layer,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         glu_feed_forward,
     )
     from minidalle.bart.model import Bart
+    from minidalle.bart.running import Running
     from minidalle.bart.sequences import corrupt_tokens, drop_captions, sequence_loss, shift_right
 
 __getattr__, __dir__, __all__ = lazy(
@@ -34,7 +34,7 @@ __getattr__, __dir__, __all__ = lazy(
         "BartConfig": "config",
         "DecoderCache": "cache",
         "Draft": "draft",
-        "Running": "fast_training",
+        "Running": "running",
         "attend": "attention",
         "caption_vector": "draft",
         "causal_mask": "attention",

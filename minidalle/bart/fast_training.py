@@ -7,53 +7,14 @@ long again as one of 1024 × 2736. On a GPU torch's own attention never writes t
 are those of the readable layers up to rounding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from minidalle.bart import layers
 from minidalle.bart.primitives import linear
-from minidalle.runtime import Weights, are_ours
-
-REPLACED = {
-    "minidalle.bart.attention": ("attend", "causal_mask", "padding_mask", "split_heads"),
-    "minidalle.bart.layers": ("decoder_layer", "encoder_layer", "glu_feed_forward"),
-}
-"""The functions in a layer that a student may replace: where one is theirs, nothing fast may stand in for it."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a `Bart` runs its layers.
-
-    fast: by the functions of this file, unless one that they stand in for is a student's.
-    recompute: forget what is inside a layer after it has run, and run it once more on the way back. It takes a third
-        more arithmetic, and leaves one [B, N, D] per layer to keep (Chen et al. 2016). The gradients are the same.
-    """
-
-    fast: bool = True
-    recompute: bool = False
-
-    def __call__(self, layer: Callable[..., Tensor], *arguments: object) -> Tensor:
-        """What a layer gives for these arguments: `encoder_layer`, `decoder_layer`, or `linear` for the head."""
-        keeps = not self.recompute or layer is linear or not torch.is_grad_enabled()
-        if self.fast:
-            layer = _stand_in(layer)
-        return layer(*arguments) if keeps else checkpoint(layer, *arguments, use_reentrant=False)
-
-    def allowed(self) -> "Running":
-        """The same, readable where a student's functions are in place."""
-        return self if are_ours(REPLACED) else Running(fast=False, recompute=self.recompute)
-
-
-def _stand_in(layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    if layer is linear:
-        return fast_head
-    return fast_encoder_layer if layer is layers.encoder_layer else fast_decoder_layer
+from minidalle.runtime import Weights
 
 
 def fast_encoder_layer(weights: Weights, x: Tensor, mask: Tensor, heads: int, dropout: float = 0.0) -> Tensor:

@@ -15,8 +15,8 @@ from minidalle.bart.cache import (
 )
 from minidalle.bart.config import BartConfig
 from minidalle.bart.draft import Draft, draw_draft
-from minidalle.bart.fast_training import Running
 from minidalle.bart.primitives import linear, optional_norm
+from minidalle.bart.running import Running
 from minidalle.bart.weights import decoder_weights, draft_weights, encoder_weights
 from minidalle.errors import require
 from minidalle.runtime import Weights, weights_of

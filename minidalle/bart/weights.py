@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from minidalle.bart.config import BartConfig
-from minidalle.bart.fast_training import Running
 from minidalle.bart.layers import decoder_layer, encoder_layer
+from minidalle.bart.running import Running
 from minidalle.runtime import weights_of
 
 

@@ -18,7 +18,7 @@ from minidalle.exercises.exercise import Exercise, Function
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-LEFT_OUT = ("cli/", "published/", "reports/", "weights/", "run.py", "__main__.py")
+LEFT_OUT = ("bart/fast_training.py", "cli/", "published/", "reports/", "weights/", "run.py", "__main__.py")
 INSIDE = ("grading/__init__.py", "grading/wire.py", "grading/limits.py", "grading/inside")
 CATALOGUE = "exercises/catalogue.py"
 EXERCISE_FILES = ("exercises/__init__.py", "exercises/exercise.py", CATALOGUE)

@@ -31,6 +31,7 @@ REFUSED = {
     ("train", "bart", "--set", "compile=maybe"): "--set='compile=maybe': expected true or false",
     ("train", "vqgan", "--set", "accumulate=2"): "--set='accumulate=2': expected NAME=VALUE, the name one of steps",
     ("train", "reranker", "--set", "steps=2"): "expected none for reranker: only vqgan and bart have settings",
+    ("train", "vqgan", "--shard-model"): "--shard-model=True: expected none for train vqgan: only a BART is split",
     ("bench", "train", "--shape", "huge"): "'--shape'",
     ("bench", "train", "--device", "tpu"): "device='tpu'",
     ("bench", "scaling", "--out", "plot.pdf"): "--out='plot.pdf': expected FILE.png",

@@ -89,7 +89,8 @@ def run_stages(
     if tokens is not None:
         require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
         require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
-    require(not shard or stages == ("bart",), "--shard-model", True, f"none for train {stages[0]}: only a BART is split")
+    fits = not shard or stages == ("bart",)
+    require(fits, "--shard-model", shard, f"none for train {stages[0]}: only a BART is split")
     source = str(tokens) if tokens else data.source if data else ""
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, with_settings(PRESETS[preset], stages[-1], asked)

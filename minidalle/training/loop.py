@@ -22,7 +22,7 @@ from minidalle.training.history import History
 from minidalle.training.snapshots import Position, Snapshots
 
 SHOWN = 60.0  # seconds that another machine's file may take to appear
-AGAIN = 0.5  # seconds after which another Ctrl-C is a second one
+AGAIN = 0.5  # seconds after the first Ctrl-C from which another one is a second one
 
 
 class Diverged(Exception):
@@ -220,7 +220,8 @@ def stop_requests() -> Iterator[threading.Event]:
         nonlocal asked
         if stop.is_set() and signum == signal.SIGINT and time.monotonic() - asked > AGAIN:
             raise KeyboardInterrupt
-        asked = time.monotonic()
+        if not stop.is_set():
+            asked = time.monotonic()
         stop.set()
 
     earlier = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}

@@ -3,6 +3,8 @@
 import math
 import os
 import signal
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from minidalle.runtime import generator
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.history import read_metrics
-from minidalle.training.loop import Diverged, Interrupted, Progress, train
+from minidalle.training.loop import AGAIN, Diverged, Interrupted, Progress, train
 
 CONFIG = StageConfig(steps=20, batch_size=4, learning_rate=1.0, warmup=0, log_every=2, checkpoint_every=5, keep=2)
 
@@ -116,17 +118,31 @@ def test_a_stop_while_it_evaluates_is_noticed(tmp_path: Path) -> None:
         train(Slow(), replace(CONFIG, steps=5), tmp_path, Ranks())
 
 
-def test_two_ctrl_c_end_at_once(tmp_path: Path) -> None:
-    def stop(progress: Progress) -> None:
-        if progress.step == 7:
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+def press_ctrl_c(at: int, pauses: list[float]) -> Callable[[Progress], None]:
+    """What presses Ctrl-C at a step, after each of these pauses in seconds."""
 
+    def press(progress: Progress) -> None:
+        for pause in pauses if progress.step == at else ():
+            time.sleep(pause)
+            signal.raise_signal(signal.SIGINT)  # to this thread: sent to the process, two that are near can become one
+
+    return press
+
+
+@pytest.mark.parametrize("pauses", [[0, AGAIN + 0.1], [0, *[0.6 * AGAIN] * 2]], ids=["later", "impatient"])
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, pauses: list[float]) -> None:
     stage = Walk()
     with pytest.raises(KeyboardInterrupt):
-        train(stage, CONFIG, tmp_path, Ranks(), stop)
+        train(stage, CONFIG, tmp_path, Ranks(), press_ctrl_c(7, pauses))
     assert len(stage.steps) == 7
     assert os.listdir(tmp_path / "checkpoints") == ["000005"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_ctrl_c_that_torchrun_passes_on_again_is_one(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="at step 7 of 20"):
+        train(Walk(), CONFIG, tmp_path, Ranks(), press_ctrl_c(7, [0, 0, 0]))
+    assert sorted(os.listdir(tmp_path / "checkpoints"))[-1] == "000007"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -4,32 +4,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from grading_class import assert_next_is_right, assert_only_its_own, grade, needs_sandbox, runs, with_loot
+from grading_class import grade, needs_sandbox, runs, with_loot
 
-from minidalle.grading.limits import Limits
 from minidalle.grading.sandbox import Sandbox
 
-pytestmark = needs_sandbox
-
-
-@pytest.fixture(scope="module")
-def sandboxes() -> Iterator[tuple[Sandbox, Sandbox]]:
-    """Without, and with."""
-    limits = Limits(seconds=3.0, wall=8.0)
-    with Sandbox(unsafe=True, limits=limits) as unsafe, Sandbox(limits=limits) as safe:
-        yield unsafe, safe
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays(sandboxes: tuple[Sandbox, Sandbox]) -> Iterator[None]:
-    """After each attack: no process, and the next answer is graded as ever."""
-    yield
-    assert_next_is_right(sandboxes[1])
-    assert_only_its_own(sandboxes[1])
+pytestmark = [needs_sandbox, pytest.mark.usefixtures("nothing_stays")]
 
 
 class Server:

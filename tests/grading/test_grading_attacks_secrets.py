@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from grading_class import ID, RIGHT, assert_next_is_right, assert_only_its_own, grade, needs_sandbox, plain, with_loot
 
-from minidalle.grading.limits import Limits
 from minidalle.grading.sandbox import Sandbox
 from minidalle.grading.stripped import PACKAGE
 
@@ -85,14 +84,6 @@ def another_process() -> Iterator[None]:
     with subprocess.Popen(["sleep", "300"], env={"SECRET": SECRET}) as process:
         yield
         process.kill()
-
-
-@pytest.fixture(scope="module")
-def sandboxes() -> Iterator[tuple[Sandbox, Sandbox]]:
-    """Without, and with."""
-    limits = Limits(seconds=4.0, wall=15.0)
-    with Sandbox(unsafe=True, limits=limits) as unsafe, Sandbox(limits=limits) as safe:
-        yield unsafe, safe
 
 
 NAMES = [*attacks(Path("/"))]

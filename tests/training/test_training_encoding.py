@@ -30,25 +30,6 @@ CPU = torch.device("cpu")
 LEFT_OUT = ["00000.tar/000005", "00000.tar/000040", "00060.tar/000077", "00060.tar/000100", "00060.tar/000111"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIDALLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
-    return world.write_source(tmp_path_factory.mktemp("source") / "tars")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    world.write_run(folder)
-    return folder
-
-
 def encode(source: DataConfig, run: Path, out: Path, share: str = "0/1", part_rows: int = world.PART_ROWS, **more):  # type: ignore[no-untyped-def]
     return encode_share(source, run, out, Share.parse(share), CPU, part_rows=part_rows, **more)
 

@@ -25,13 +25,6 @@ from minidalle.training.encoding import Encoded, encode_share
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    world.write_run(folder)
-    return folder
-
-
 def encode(source: DataConfig, run: Path, out: Path, watch: Callable[[Encoded], None] | None = None) -> Manifest:
     return encode_share(source, run, out, device=CPU, part_rows=8, watch=watch)
 

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,23 +34,10 @@ BART = replace(tiny().training.bart, steps=12, warmup=2, draft_steps=4, style_dr
                caption_dropout=0.1, token_noise=0.2)  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIDALLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
-    return world.write_source(tmp_path_factory.mktemp("source") / "tars")
-
-
-@pytest.fixture(scope="module")
-def tokens(source: DataConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tokens(source: DataConfig, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pictures encoded, in several parts."""
-    run, out = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("encoded") / "boxes"
-    world.write_run(run)
+    out = tmp_path_factory.mktemp("encoded") / "boxes"
     encode_share(source, run, out, device=CPU, part_rows=32)
     return out
 

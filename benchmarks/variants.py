@@ -49,6 +49,8 @@ from minidalle.training.stages import train_vqgan
 from minidalle.vqgan import VQGAN, VQGANConfig
 
 DRAFT, EVERYTHING = 800, 500  # steps
+AS_IT_WAS = replace(BASELINE.bart, text_vocab=CPU.bart.text_vocab, draft_width=32)
+"""The shape of `cpu` when the table was made: two encoder and three decoder layers of 192."""
 PICTURES = {"train": 400, "dev": 414, "cell": 400, "tone": 150}  # rows that are drawn, of each split
 
 
@@ -111,7 +113,7 @@ def run_variant(name: str, run: Path, out: Path) -> dict[str, Any]:
         for place, function in variant.patches.items():
             stack.enter_context(patch(place, function))
         torch.manual_seed(stream_seed(variant.seed, "bart weights"))
-        bart = variant.model(replace(CPU.bart, image_codes=variant.codes, **variant.bart))
+        bart = variant.model(replace(AS_IT_WAS, image_codes=variant.codes, **variant.bart))
         training = replace(
             CPU.training.bart, draft_steps=DRAFT, steps=DRAFT + variant.steps, checkpoint_every=250, **variant.training
         )

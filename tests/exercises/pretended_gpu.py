@@ -12,7 +12,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 CROSSES = {"copy_", "__setitem__", "__getitem__", "to", "cuda", "type_as", "load_state_dict"}  # take any device
@@ -33,7 +33,8 @@ class _Mode(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
         name = getattr(getattr(func, "__self__", None), "__name__", "") if name == "__get__" else name
-        given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
+        leaves = [*_leaves(args), *_leaves(kwargs)]
+        given = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         away = any(isinstance(one, Pretender) for one in given)
         if name == "device" and given:
             return GPU if isinstance(given[0], Pretender) else CPU
@@ -47,16 +48,31 @@ class _Mode(TorchFunctionMode):
         if away and alone and name not in CROSSES - {"__getitem__"}:
             raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda and cpu ({name})")
         wanted = _wanted(name, args, kwargs, away)
+        if any(isinstance(leaf, torch.device | str) for leaf in leaves):
+            args, kwargs = _plain_devices(args), _plain_devices(kwargs)
         with torch._C.DisableTorchFunctionSubclass():
-            result = func(*_plain_devices(args), **_plain_devices(kwargs))
+            result = func(*args, **kwargs)
         if name in READS or (name.endswith("_") and not name.startswith("__")):
             return result
-        return tree_map_only(Tensor, _marked if wanted else _unmarked, result)
+        mark = _marked if wanted else _unmarked
+        return mark(result) if isinstance(result, Tensor) else tree_map_only(Tensor, mark, result)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What lies in tuples, lists and dicts, at any depth: torch's own way there is slow, and this is for every call."""
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _leaves(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def _wanted(name: str, args: Any, kwargs: Any, away: bool) -> bool:
     """Whether the results are on the GPU."""
-    asked = [leaf for leaf in tree_flatten((args[1:] if name in MOVES else (), kwargs))[0]
+    asked = [leaf for leaf in _leaves((args[1:] if name in MOVES else (), kwargs))
              if isinstance(leaf, torch.device | Tensor) or leaf in ("cuda", "cpu")]  # fmt: skip
     if name in MOVES or any(not isinstance(leaf, Tensor) for leaf in asked):
         if name in ("cpu", "cuda"):

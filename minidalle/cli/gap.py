@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from minidalle.checkpoint import save_json
-from minidalle.cli.drawing import drawer, run_or_shipped, sampling_of
+from minidalle.cli.drawing import drawer, run_or_shipped
 from minidalle.cli.tables import cell, new_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.errors import require
@@ -60,7 +60,7 @@ def measure_gap(
     pipeline = load(folder, pick_device(device))
     source = data_of(folder) if (folder / "run.json").exists() else None
     pictures = open_pictures(source, pipeline.vqgan.config.image_size)
-    draw = drawer(pipeline, folder, sampling_of(folder, {}), candidates=1)
+    draw = drawer(pipeline, folder, pipeline.sampling, candidates=1)
     bars = Bars(console)
     with bars.progress:
         result = measure(pipeline, pictures, draw, asked, settings, bars)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from minidalle import __version__
-from minidalle.cli.bench import bench
+from minidalle.cli.bench import bench, help_alone
 from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
 from minidalle.cli.encode import TokensOption, encode_pictures
 from minidalle.cli.generate import export, generate, trace
@@ -17,7 +17,6 @@ from minidalle.cli.training_options import PartsOption, SetOption
 
 app = typer.Typer(
     help="DALL·E mini, built from scratch: train a small one, draw with it, look inside.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,13 +57,15 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """DALL·E mini, built from scratch: train a small one, draw with it, look inside."""
+    help_alone(context)
 
 
 @app.command(epilog="Example: minidalle run --preset cpu, or on your own pictures: minidalle run --data my_pictures/")

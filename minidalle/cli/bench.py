@@ -8,7 +8,6 @@ import typer
 
 bench = typer.Typer(
     help="Measure speed on this machine: ours and other people's, in one run.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 
@@ -16,9 +15,17 @@ ShapeName = StrEnum("ShapeName", ["mini", "mega", "shipped"])
 TrainedShape = StrEnum("TrainedShape", ["tiny", "cpu", "gpu", "mini"])
 
 
-@bench.callback()
-def measure() -> None:
+def help_alone(context: typer.Context) -> None:
+    """Show what commands there are if none was given; that is no mistake."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+@bench.callback(invoke_without_command=True)
+def measure(context: typer.Context) -> None:
     """Measure speed on this machine: ours and other people's, in one run."""
+    help_alone(context)
 
 
 @bench.command(epilog="Example: minidalle bench decode --shape mini --pictures 1 --peers")

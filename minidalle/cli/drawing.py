@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.cli.places import require_folder
 from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.emoji import find_emoji
 from minidalle.data.origin import data_of, open_pictures
@@ -34,6 +35,7 @@ def draw_captions(
     for caption in captions:
         require(bool(caption.strip()), "CAPTION", caption, "some words")
     require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
+    require_folder(out.parent if out.suffix else out)
     SamplingConfig(**settings)  # what is wrong with them is said first
     run = run_or_shipped(run)
     pipeline = load(run, pick_device(device), precision)
@@ -44,18 +46,19 @@ def draw_captions(
     for start in range(0, len(wanted), batch):
         words, seeds = zip(*wanted[start : start + batch], strict=True)
         drawn += list(to_pixels(draw(words, seeds)))
+    said = "1 picture" if len(drawn) == 1 else f"{len(drawn)} pictures"
     if out.suffix:
         labels = [caption for caption, _ in wanted]
         columns = count if count > 1 else min(len(wanted), 8)
         atomic_write(out, png(sheet(np.stack(drawn), columns, max(1, 128 // len(drawn[0])), labels)))
-        print(f"{len(drawn)} pictures: {out}")
+        print(f"{said}: {out}")
         return
     for (caption, own), picture in zip(wanted, drawn, strict=True):
         atomic_write(
             out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png",
             png(picture),
         )
-    print(f"{len(drawn)} pictures in {out}")
+    print(f"{said} in {out}")
 
 
 def run_or_shipped(run: Path | None) -> Path:
@@ -104,6 +107,7 @@ def trace_caption(caption: str, run: Path | None, seed: int, out: Path, device: 
     from minidalle.reports.trace import write_trace
 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
+    require_folder(out.parent)
     run = run_or_shipped(run)
     pipeline = load(run, pick_device(device))
     real, split = _real_picture(run, caption, pipeline.vqgan.config.image_size) or (None, None)
@@ -122,6 +126,7 @@ def _real_picture(run: Path, caption: str, size: int) -> tuple[np.ndarray, str] 
 
 def export_run(run: Path, out: Path) -> None:
     """Write a run's models in float16, with its judges if it has any."""
+    require_folder(out)
     require(not out.exists() or not any(out.iterdir()), "--out", str(out), "a new or empty folder")
     load(run).save(out, torch.float16)
     for judge in (path.parent.name for path in sorted(run.glob("*/clip.safetensors"))):

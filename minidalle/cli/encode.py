@@ -43,5 +43,7 @@ def encode_pictures(
     """
     from minidalle.cli.encoding import show_encoding
     from minidalle.data import DataConfig
+    from minidalle.errors import known_as
 
-    show_encoding(DataConfig(source, split, subset, image_column, caption_column, most), run, out, shard, device)
+    with known_as("SOURCE", field="data"):
+        show_encoding(DataConfig(source, split, subset, image_column, caption_column, most), run, out, shard, device)

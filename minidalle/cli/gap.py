@@ -10,6 +10,7 @@ from rich.table import Table
 
 from minidalle.checkpoint import save_json
 from minidalle.cli.drawing import drawer, run_or_shipped
+from minidalle.cli.places import require_folder
 from minidalle.cli.tables import cell, new_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.errors import require
@@ -52,9 +53,10 @@ def measure_gap(
 ) -> None:
     """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
     folder, out = run_or_shipped(run), out or (run / "gap" if run else Path("gap"))
-    asked = tuple(splits.replace(",", " ").split()) if splits else HELD_OUT
+    require_folder(out)
+    asked = HELD_OUT if splits in (None, "all") else tuple(splits.replace(",", " ").split())
     unknown = [split for split in asked if split not in HELD_OUT]
-    require(not unknown, "--splits", splits, f"some of {', '.join(HELD_OUT)}")
+    require(not unknown, "--splits", splits, f"all, or some of {', '.join(HELD_OUT)}")
     settings = Settings(rows=rows, drawn=max(2, rows // 2), curvature=Settings.curvature if curvature else 0)
     began, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else WIDTH)
     pipeline = load(folder, pick_device(device))

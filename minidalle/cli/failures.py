@@ -31,7 +31,7 @@ def complaint(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # typer's own: an unknown option, a value that is not one of …
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "minidalle"
-        words = _wrong_value(error) or " ".join(error.format_message().split()).rstrip(".")
+        words = (_wrong_value(error) or " ".join(error.format_message().split())).rstrip(".")
         return f"{words}{'' if words.endswith('?') else '.'} What there is: {command} --help", 2
     from minidalle.checkpoint import CheckpointError
     from minidalle.training.distributed import RankFailed

@@ -54,9 +54,7 @@ def measure_gap(
     """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
     folder, out = run_or_shipped(run), out or (run / "gap" if run else Path("gap"))
     require_folder(out)
-    asked = HELD_OUT if splits in (None, "all") else tuple(splits.replace(",", " ").split())
-    unknown = [split for split in asked if split not in HELD_OUT]
-    require(not unknown, "--splits", splits, f"all, or some of {', '.join(HELD_OUT)}")
+    asked = chosen_splits(splits)
     settings = Settings(rows=rows, drawn=max(2, rows // 2), curvature=Settings.curvature if curvature else 0)
     began, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else WIDTH)
     pipeline = load(folder, pick_device(device))
@@ -71,6 +69,16 @@ def measure_gap(
     save_json(out / "gap.json", {"run": folder.name, "data": source.source if source else "emoji"} | result.records())
     page = write_gap_report(out, result)
     console.print(f"{time.monotonic() - began:.0f} s: {page}", highlight=False, soft_wrap=True)
+
+
+def chosen_splits(asked: str | None) -> tuple[str, ...]:
+    """The held-out splits of names with commas; all without names, or for `all`."""
+    if asked in (None, "all"):
+        return HELD_OUT
+    names = tuple(asked.replace(",", " ").split())
+    known = bool(names) and all(name in HELD_OUT for name in names)
+    require(known, "--splits", asked, f"all, or some of {', '.join(HELD_OUT)}")
+    return names
 
 
 def gap_table(result: Generalization) -> Table:

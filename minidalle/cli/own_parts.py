@@ -33,7 +33,8 @@ def own_parts(folder: Path | None) -> Iterator[tuple["Block", tuple[str, ...]]]:
         return
     with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
         with known_as("--parts", field="path"):
-            copy = _copied(folder, Path(place))
+            notebooks(folder)
+        copy = _copied(folder, Path(place))
         print(f"Running the code in {folder}: it is yours, and can do all that you can.")
         read = read_functions(folder)
         for words in read.skipped:

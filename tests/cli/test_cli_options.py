@@ -50,7 +50,7 @@ REFUSED = {
     ("evaluate", "--run", "nowhere"): "--run='nowhere'",
     ("evaluate", "--candidates", "0"): "--candidates='0': expected 1 or more",
     ("paint",): "No such command 'paint'. Did you mean 'train'? What there is: minidalle --help",
-    ("bench", "paint"): "No such command 'paint'. What there is: minidalle bench --help",
+    ("bench", "paint"): "No such command 'paint'. Did you mean 'train'? What there is: minidalle bench --help",
     ("train",): "Missing argument 'stage'. Choose from: tokenizer, vqgan, bart",
 }
 

@@ -92,11 +92,7 @@ def run_stages(
     asked: Sequence[str] = (),
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    if tokens is not None:
-        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
-        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
-    fits = not shard or stages == ("bart",)
-    require(fits, "--shard-model", shard, f"none for train {stages[0]}: only a BART is split")
+    _check_options(stages, data, tokens, shard)
     source = str(tokens) if tokens else data.source if data else ""
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, with_settings(PRESETS[preset], stages[-1], asked)
@@ -122,16 +118,24 @@ def run_stages(
     console.print(f"done in {minutes(time.monotonic() - began)} min: {report or folder}", highlight=False)
 
 
+def _check_options(stages: tuple[str, ...], data: DataConfig | None, tokens: Path | None, shard: bool) -> None:
+    """Refuse options that do not go with the stages, or with each other."""
+    if tokens is not None:
+        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
+        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
+    fits = not shard or stages == ("bart",)
+    require(fits, "--shard-model", shard, f"none for train {stages[0]}: only a BART is split")
+
+
 def _require_codec(folder: Path, preset: str, seed: int, data: DataConfig | None) -> None:
     """A BART learns the tokens of the run's tokenizer and VQGAN: say which is to be trained first, and how."""
+    asked: dict[str, object] = {"--preset": preset, "--out": folder, "--seed": seed or None}
+    if data is not None:
+        asked |= {"--data": data.source} | {option: getattr(data, name) for name, option in OPTIONS.items()}
+    options = [str(word) for pair in asked.items() if pair[1] is not None for word in pair]
     for stage, file in (("tokenizer", "tokenizer"), ("vqgan", "vqgan.safetensors")):
-        words = ["minidalle", "train", stage, "--preset", preset, "--out", str(folder)]
-        words += ["--seed", str(seed)] if seed else []
-        if data is not None:
-            asked = {"--data": data.source} | {option: getattr(data, name) for name, option in OPTIONS.items()}
-            words += [str(word) for pair in asked.items() if pair[1] is not None for word in pair]
-        missing = f"after {stage}; {folder} has no {file}: {shlex.join(words)}"
-        require((folder / file).exists(), "stage", "bart", missing)
+        missing = f"{folder} has no {file}: {shlex.join(['minidalle', 'train', stage, *options])}"
+        require((folder / file).exists(), "stage", "bart", f"after {stage}; {missing}")
 
 
 def data_asked_for(source: str | None, **options: str | int | None) -> DataConfig | None:

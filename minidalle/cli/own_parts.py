@@ -33,7 +33,7 @@ def own_parts(folder: Path | None) -> Iterator[tuple["Block", tuple[str, ...]]]:
         return
     with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
         with known_as("--parts", field="path"):
-            notebooks(folder)
+            notebooks(folder)  # says what is wrong with the name as it was typed
         copy = _copied(folder, Path(place))
         print(f"Running the code in {folder}: it is yours, and can do all that you can.")
         read = read_functions(folder)

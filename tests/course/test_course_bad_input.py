@@ -317,7 +317,8 @@ def test_the_command(folder: Path) -> None:
     done = subprocess.run([*command[:-1], "nothing.ipynb"], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2
     assert (
-        done.stderr == "minidalle: NOTEBOOK='nothing.ipynb': expected a notebook, a Python file or a folder that is there\n"
+        done.stderr
+        == "minidalle: NOTEBOOK='nothing.ipynb': expected a notebook, a Python file or a folder that is there\n"
     )
 
 

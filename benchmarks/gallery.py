@@ -6,13 +6,11 @@ names and prompts of the other two pages are drawn by lot here, and every pictur
 
 import argparse
 import csv
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from minidalle.checkpoint import atomic_write
-from minidalle.cli.drawing import sampling_of
 from minidalle.data import CaptionedPictures, emoji_pictures
 from minidalle.data.sources import SOURCES
 from minidalle.evaluation import load_prompts
@@ -66,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     pipeline = load(options.run)
     pictures = emoji_pictures(pipeline.vqgan.config.image_size)
-    draw = partial(pipeline.draw, sampling=sampling_of(options.run, {}))
+    draw = pipeline.draw
     for make in (gallery, styles, prompts):
         atomic_write(options.out / f"{make.__name__}.png", png(make(draw, pictures)))
 

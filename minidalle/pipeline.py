@@ -1,6 +1,7 @@
 """The whole idea on one screen: caption → text tokens → image tokens → picture."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from minidalle.bart import Bart, BartConfig
 from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
-from minidalle.checkpoint import load_model, save_model
+from minidalle.checkpoint import load_json, load_model, save_json, save_model
 from minidalle.errors import require
 from minidalle.runtime import are_ours
 from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
@@ -44,12 +45,20 @@ class TextToImage:
         bart: text tokens → image tokens.
         precision: None draws with the readable decoder; "fp32", "bf16", "fp16" (on a GPU) or "int8" (on a CPU) with
             `minidalle.bart.fast`, which copies the decoder's weights: in fp32 the same pictures.
+        sampling: how `draw` samples where it is not told; None for the model's own distribution.
 
     Raises:
         InvalidValue: the three do not fit each other, or the device cannot do with that precision.
     """
 
-    def __init__(self, tokenizer: Tokenizer, vqgan: VQGAN, bart: Bart, precision: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        vqgan: VQGAN,
+        bart: Bart,
+        precision: str | None = None,
+        sampling: SamplingConfig | None = None,
+    ) -> None:
         grid, wanted = (bart.config.image_codes, bart.config.image_length), (vqgan.config.codes, vqgan.config.tokens)
         require(grid == wanted, "bart codes, tokens", grid, f"the VQGAN's {wanted[0]} codes and {wanted[1]} tokens")
         for name, size, room in (
@@ -58,7 +67,7 @@ class TextToImage:
         ):
             require(size <= room, name, size, f"at most {room} (BART's)")
         self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
-        self.precision = precision
+        self.precision, self.sampling = precision, sampling or SamplingConfig()
         self._fast: FastDecoder | None = None
         self._room: tuple[object, Decoding] | None = None
         if precision is not None:
@@ -70,13 +79,14 @@ class TextToImage:
         Args:
             captions: B of them.
             seeds: one per picture; the same caption, seed and sampling give the same picture in any batch.
-            sampling: temperature, filters and guidance.
+            sampling: temperature, filters and guidance; None for the pipeline's own `sampling`, which `load` reads
+                from the run, so that the same pictures come out as from `minidalle generate`.
 
         Returns:
             Pictures, float [B, 3, H, W] in [0, 1].
         """
         text, mask = self.encode_text(captions)
-        return self.decode_image(self.predict(text, mask, seeds, sampling or SamplingConfig()))
+        return self.decode_image(self.predict(text, mask, seeds, sampling or self.sampling))
 
     def encode_text(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Captions → text tokens, long [B, T], and their mask, bool [B, T] (True = a real token)."""
@@ -152,10 +162,11 @@ class TextToImage:
         return self
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """Write the three parts to a folder that `load` reads; see `save_model` for `dtype`."""
+        """Write the three parts and the sampling to a folder that `load` reads; see `save_model` for `dtype`."""
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
+        save_json(folder / "run.json", {"preset": {"sampling": asdict(self.sampling)}})
 
 
 def load(
@@ -167,8 +178,8 @@ def load(
     """Read a trained pipeline.
 
     Args:
-        run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`; without it,
-            the weights that come with the package are read.
+        run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`, and in
+            `run.json` how it samples; without it, the weights that come with the package are read.
         device: where to put the models.
         precision: how to draw, see `TextToImage`: readable (None), or fast in this precision.
         dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
@@ -183,5 +194,6 @@ def load(
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
-    place = torch.device(device)
-    return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision)
+    place, noted = torch.device(device), run / "run.json"
+    sampling = SamplingConfig(**load_json(noted)["preset"]["sampling"]) if noted.exists() else None
+    return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision, sampling)

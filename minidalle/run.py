@@ -17,6 +17,7 @@ from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
 from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
+from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
 from minidalle.training.stages import Source, train_bart, train_clip, train_tokenizer, train_vqgan
@@ -71,6 +72,7 @@ def run(
         return None  # rank 0 has done all that there was to do
     device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
+    _check_ranks(preset, folder, stages, size)
     with group as launch:
         data = _claim(folder, preset, stages, data, say)
         _note_parts(folder, parts)
@@ -114,6 +116,16 @@ def _train(
             say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
             with timed(folder, name):
                 _train_judge(folder / name, getattr(preset, name), start, preset.training.seed, source, device, watch)
+
+
+def _check_ranks(preset: Preset, folder: Path, stages: Sequence[str], ranks: int) -> None:
+    """Refuse ranks that cannot share a batch of what is still to train, before pictures are opened."""
+    trainings: dict[str, StageConfig] = {name: getattr(preset, name).training for name in JUDGES}
+    trainings |= {"vqgan": preset.training.vqgan, "bart": preset.training.bart}
+    for name, training in trainings.items():
+        made = folder / name / "clip.safetensors" if name in JUDGES else folder / f"{name}.safetensors"
+        if name in stages and not made.exists():
+            training.check_ranks(ranks)
 
 
 def _open_once(ranks: Ranks, source: Source) -> None:

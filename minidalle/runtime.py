@@ -49,8 +49,15 @@ def pick_device(name: str = "auto") -> torch.device:
     found += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))] if torch.cuda.is_available() else []
     if name == "auto":
         name = "cuda" if "cuda" in found else "cpu"
-    require(name in found, "device", name, f"auto or one of {', '.join(found)}")
+    why = f" ({why_no_cuda()})" if name.startswith("cuda") and "cuda" not in found else ""
+    require(name in found, "device", name, f"auto or one of {', '.join(found)}{why}")
     return torch.device(name)
+
+
+def why_no_cuda() -> str:
+    """Why there is no CUDA GPU, where there is none: torch was built for others, or sees none."""
+    built = torch.backends.cuda.is_built()
+    return f"torch {torch.__version__} {'has CUDA, but sees no GPU' if built else 'is built without CUDA'}"
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:

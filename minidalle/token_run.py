@@ -43,6 +43,7 @@ def run_on_tokens(
     if met is None:
         return  # rank 0 has done all that there was to do
     device, size, group = met
+    preset.training.bart.check_ranks(size)
     codec = load_tokens_codec(tokens)
     preset = replace(preset_for(preset, codec), training=replace(preset.training, ranks=size))
     with group as launch:

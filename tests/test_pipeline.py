@@ -177,10 +177,22 @@ def test_a_precision_that_the_device_cannot_do_is_named() -> None:
 def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:
     pipeline.save(tmp_path / "run")
     again = load(tmp_path / "run")
-    assert sorted(os.listdir(tmp_path / "run")) == ["bart.safetensors", "tokenizer", "vqgan.safetensors"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["bart.safetensors", "run.json", "tokenizer", "vqgan.safetensors"]
     assert (again.vqgan.config, again.bart.config) == (TINY.vqgan, TINY.bart)
     assert (again.vqgan.training, again.bart.training) == (False, False)
     assert torch.equal(again.draw(CAPTIONS, SEEDS, SAMPLING), pipeline.draw(CAPTIONS, SEEDS, SAMPLING))
+
+
+def test_a_pipeline_knows_how_it_samples(pipeline: TextToImage, tmp_path: Path) -> None:
+    own = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, sampling=SAMPLING)
+    expected = pipeline.draw(CAPTIONS, SEEDS, SAMPLING)
+    assert torch.equal(own.draw(CAPTIONS, SEEDS), expected)
+    own.save(tmp_path)
+    again = load(tmp_path)
+    assert again.sampling == SAMPLING
+    assert torch.equal(again.draw(CAPTIONS, SEEDS), expected)
+    (tmp_path / "run.json").unlink()
+    assert load(tmp_path).sampling == pipeline.sampling == SamplingConfig()
 
 
 @pytest.mark.parametrize("missing", ["tokenizer", "vqgan.safetensors", "bart.safetensors"])
@@ -191,7 +203,7 @@ def test_an_unfinished_run_says_what_it_has_not(pipeline: TextToImage, tmp_path:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("damaged", ["tokenizer/tokenizer.json", "vqgan.safetensors", "bart.safetensors"])
+@pytest.mark.parametrize("damaged", ["tokenizer/tokenizer.json", "vqgan.safetensors", "bart.safetensors", "run.json"])
 def test_a_damaged_part_is_named(pipeline: TextToImage, tmp_path: Path, damaged: str) -> None:
     pipeline.save(tmp_path)
     whole = (tmp_path / damaged).read_bytes()

@@ -44,9 +44,16 @@ def test_devices() -> None:
     assert pick_device("auto").type in ("cpu", "cuda")
     with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
         pick_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(InvalidValue, match="device='cuda'"):
-            pick_device("cuda")
+
+
+@pytest.mark.parametrize(("built", "why"), [(False, "is built without CUDA"), (True, "has CUDA, but sees no GPU")])
+def test_why_there_is_no_cuda(built: bool, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    why = rf"expected auto or one of cpu.* \(torch 2\S* {why}\)$"
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(InvalidValue, match=f"device='{name}': {why}"):
+            pick_device(name)
 
 
 def test_precision() -> None:

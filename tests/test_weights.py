@@ -3,24 +3,26 @@
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import minidalle
-from minidalle.cli.drawing import judge_of, sampling_of
+from minidalle.cli.drawing import draw_captions, judge_of
 from minidalle.data import emoji_pictures
 from minidalle.data.pictures import CaptionedPictures
+from minidalle.data.pixels import to_pixels
 from minidalle.evaluation.drawing import draw_rows
 from minidalle.evaluation.fidelity import fidelity
 from minidalle.evaluation.parts import some_rows
 from minidalle.evaluation.reconstruction import likeness, reconstruct
 from minidalle.pipeline import SHIPPED, TextToImage
 from minidalle.presets import PRESETS
+from minidalle.sampling_config import SamplingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(minidalle.__file__).parent
@@ -72,7 +74,7 @@ def test_what_is_kept_of_a_picture(pipeline: TextToImage, pictures: CaptionedPic
 
 def test_people_come_out_whom_training_never_had(pipeline: TextToImage, pictures: CaptionedPictures) -> None:
     rows = some_rows(pictures, "tone", 64)
-    drawn = draw_rows(partial(pipeline.draw, sampling=sampling_of(SHIPPED, {})), rows, pictures)
+    drawn = draw_rows(pipeline.draw, rows, pictures)
     assert fidelity(drawn, rows, pictures)["base_recall"].mean() >= 0.9
 
 
@@ -85,7 +87,16 @@ def test_generate_draws_at_once_and_offline(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60  # under 10 s on two quiet cores; a busy machine gets time
 
 
-def test_the_model_card_names_their_license_and_they_draw_as_the_preset_says() -> None:
+def test_python_draws_what_generate_draws(pipeline: TextToImage, tmp_path: Path) -> None:
+    captions, seeds = ["cat face, openmoji style"] * 3, range(3)
+    draw_captions(captions[:1], 3, {}, 0, 1, None, tmp_path, "cpu")
+    names = [f"cat-face-openmoji-style-{seed}.png" for seed in seeds]
+    generated = np.stack([np.asarray(Image.open(tmp_path / name)) for name in names])
+    assert np.array_equal(to_pixels(pipeline.draw(captions, seeds)), generated)
+    assert not np.array_equal(to_pixels(pipeline.draw(captions, seeds, SamplingConfig())), generated)
+
+
+def test_the_model_card_names_their_license_and_they_draw_as_the_preset_says(pipeline: TextToImage) -> None:
     card = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     assert "CC BY-SA 4.0" in card
-    assert sampling_of(SHIPPED, {}) == PRESETS["shipped"].sampling
+    assert pipeline.sampling == PRESETS["shipped"].sampling

@@ -9,9 +9,11 @@ def main() -> None:
     from minidalle.errors import InvalidValue
 
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False, prog_name="minidalle"))
     except InvalidValue as error:
-        _leave(str(error), 2)
+        from minidalle.cli.failures import as_typed
+
+        _leave(as_typed(str(error), sys.argv[1:]), 2)
     except Exception as error:
         from minidalle.cli.failures import complaint
 

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from minidalle import __version__
-from minidalle.cli.bench import bench
+from minidalle.cli.bench import bench, help_alone
 from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
 from minidalle.cli.encode import TokensOption, encode_pictures
+from minidalle.cli.generate import export, generate, trace
+from minidalle.cli.model_options import CandidatesOption, DeviceOption, RunOption
 from minidalle.cli.published import import_published
 from minidalle.cli.training_options import PartsOption, SetOption
 
 app = typer.Typer(
     help="DALL·E mini, built from scratch: train a small one, draw with it, look inside.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -34,13 +35,10 @@ OutOption = Annotated[
         "--out", help="Folder of the run.  [default: runs/PRESET, with --data runs/PRESET-NAME; -SEED, if not 0]"
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps …")]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option("--precision", help="Decode fast: fp32 (the same pictures), bf16, int8 on a CPU, fp16 on a GPU."),
-]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw: another seed is another run.")]
-RanksOption = Annotated[int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as pay here.")]
+RanksOption = Annotated[
+    int, typer.Option("--ranks", min=0, help="Processes that train together; 0: as many as are fastest here.")
+]
 ShardOption = Annotated[bool, typer.Option("--shard-model", help="BART: split it over the ranks, to save memory.")]
 DataOption = Annotated[
     str | None,
@@ -51,9 +49,6 @@ DataOption = Annotated[
         " of a data set on the Hugging Face Hub. See docs/your-own-pictures.md.",
     ),
 ]
-RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Folder of a finished run; without: the shipped weights.")
-]
 
 
 def _version(asked: bool) -> None:
@@ -62,18 +57,15 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-CandidatesOption = Annotated[
-    int, typer.Option("--candidates", min=1, help="Draw so many of each picture; the reranker keeps one.")
-]
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """DALL·E mini, built from scratch: train a small one, draw with it, look inside."""
+    help_alone(context)
 
 
 @app.command(epilog="Example: minidalle run --preset cpu, or on your own pictures: minidalle run --data my_pictures/")
@@ -131,67 +123,22 @@ def train(
                asked=settings or ())  # fmt: skip
 
 
-@app.command(
+app.command(
     epilog='Example: minidalle generate "red apple, noto style" "cat face, twemoji style" -n 4 --out apples.png'
-)
-def generate(
-    captions: Annotated[list[str], typer.Argument(metavar="CAPTION…", help="What to draw.")],
-    count: Annotated[int, typer.Option("-n", min=1, help="Pictures per caption.")] = 1,
-    guidance: Annotated[float | None, typer.Option(help="How hard to follow the caption; 1: as trained.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Below 1: likelier pictures; 0: the likeliest.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens only.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest tokens of this share only.")] = None,
-    seed: Annotated[int, typer.Option(help="The first picture's seed; the next ones count up.")] = 0,
-    candidates: CandidatesOption = 1,
-    run: RunOption = None,
-    out: Annotated[Path, typer.Option(help="FILE.png for one sheet, or a folder for pictures.")] = Path("drawn.png"),
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = None,
-    parts: PartsOption = None,
-) -> None:
-    """Draw captions with the shipped weights, or with a run of your own."""
-    from minidalle.cli.drawing import draw_captions
-    from minidalle.cli.own_parts import own_parts
-
-    settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    given = {name: value for name, value in settings.items() if value is not None}
-    with own_parts(parts):
-        draw_captions(captions, count, given, seed, candidates, run, out, device, precision)
-
-
-@app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")
-def export(
-    run: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
-) -> None:
-    """Write what drawing needs, and no more, in half the room: to share a model, or to keep it."""
-    from minidalle.cli.drawing import export_run
-
-    export_run(run, out)
-
-
+)(generate)
+app.command(epilog="Example: minidalle export --run runs/cpu --out my-model")(export)
 app.command("encode", epilog="Example: minidalle encode 'shards/*.tar' --out tokens --shard 0/4")(encode_pictures)
 app.command("import", epilog="Example: minidalle import kuprel/min-dalle --mini --out runs/mini")(import_published)
-
-
-@app.command(epilog='Example: minidalle trace "woman firefighter, noto style"')
-def trace(
-    caption: Annotated[str, typer.Argument(help="The caption to follow.")],
-    run: RunOption = None,
-    seed: Annotated[int, typer.Option(help="The picture's seed.")] = 0,
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("trace.html"),
-    device: DeviceOption = "auto",
-) -> None:
-    """Follow one caption through every stage, on one page: shapes, tokens and pictures."""
-    from minidalle.cli.drawing import trace_caption
-
-    trace_caption(caption, run, seed, out, device)
+app.command(epilog='Example: minidalle trace "woman firefighter, noto style"')(trace)
 
 
 @app.command(epilog="Example: minidalle evaluate --run runs/cpu")
 def evaluate(
     run: RunOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/evaluation]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder to write to.  [default: RUN/evaluation; without --run: evaluation]"),
+    ] = None,
     every_row: Annotated[bool, typer.Option("--all", help="All held-out rows, not 200 of each split.")] = False,
     candidates: CandidatesOption = 1,
     device: DeviceOption = "auto",
@@ -208,7 +155,9 @@ def gap(
     splits: Annotated[
         str | None, typer.Option("--splits", metavar="NAMES", help="Held-out splits, with commas.  [default: all]")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/gap]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to.  [default: RUN/gap; without --run: gap]")
+    ] = None,
     rows: Annotated[
         int, typer.Option("--rows", min=2, help="Rows of each split; half as many captions are drawn.")
     ] = 200,

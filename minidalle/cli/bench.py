@@ -8,7 +8,6 @@ import typer
 
 bench = typer.Typer(
     help="Measure speed on this machine: ours and other people's, in one run.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 
@@ -16,9 +15,17 @@ ShapeName = StrEnum("ShapeName", ["mini", "mega", "shipped"])
 TrainedShape = StrEnum("TrainedShape", ["tiny", "cpu", "gpu", "mini"])
 
 
-@bench.callback()
-def measure() -> None:
+def help_alone(context: typer.Context) -> None:
+    """Show what commands there are if none was given; that is no mistake."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+@bench.callback(invoke_without_command=True)
+def measure(context: typer.Context) -> None:
     """Measure speed on this machine: ours and other people's, in one run."""
+    help_alone(context)
 
 
 @bench.command(epilog="Example: minidalle bench decode --shape mini --pictures 1 --peers")
@@ -27,11 +34,15 @@ def decode(
         ShapeName, typer.Option(help="Sizes of the published models, or of the shipped one.")
     ] = ShapeName.mini,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
-    pictures: Annotated[int, typer.Option(min=1, help="Drawn at a time, each with guidance.")] = 1,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures drawn at once, with guidance.")] = 1,
     tokens: Annotated[
-        int | None, typer.Option(min=1, help="Of each picture, for all alike.  [default: 16 on a CPU, else 64]")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Image tokens to draw of each picture, the same for every decoder.  [default: 16 on a CPU, else 64]",
+        ),
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median is reported.")] = 3,
     peers: Annotated[bool, typer.Option(help="Time min-dalle and transformers too, where they are installed.")] = True,
     compiled: Annotated[bool, typer.Option(help="On a GPU, time torch.compile's code too; half a minute more.")] = True,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
@@ -47,8 +58,10 @@ def train(
     shape: Annotated[TrainedShape, typer.Option(help="A preset's BART; mini is the published one.")] = TrainedShape.cpu,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures of a step.  [default: by shape]")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of a run.  [default: 1 on a CPU, else 5]")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 3,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps in each repetition.  [default: 1 on a CPU, else 5]")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median is reported.")] = 3,
     peers: Annotated[bool, typer.Option(help="Time transformers and taming-transformers, where installed.")] = True,
     compiled: Annotated[
         bool | None, typer.Option(help="Time torch.compile's code; minutes more on a CPU.  [default: on a GPU]")
@@ -67,7 +80,7 @@ def train(
 @bench.command(epilog="Example: minidalle bench scaling --out scaling.png")
 def scaling(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …")] = "auto",
-    runs: Annotated[int, typer.Option(min=1, help="The median is told.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median is reported.")] = 5,
     out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it.")] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
 ) -> None:

@@ -73,6 +73,8 @@ def check_torch() -> Iterator[Finding]:
     """What the models run on."""
     import torch
 
+    from minidalle.runtime import why_no_cuda
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = torch.get_num_threads()
     words = f"CPU with {cores} {'core' if cores == 1 else 'cores'}, torch uses {threads} of them"
@@ -81,6 +83,8 @@ def check_torch() -> Iterator[Finding]:
         yield Finding(WEAK, "device", words, f"set OMP_NUM_THREADS={cores}")
     else:
         yield Finding(GOOD, "device", words)
+    if not torch.cuda.is_available():
+        yield Finding(GOOD, "cuda", f"none: {why_no_cuda()}")
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         card = torch.cuda.get_device_properties(number)
         yield Finding(GOOD, f"cuda:{number}", f"{card.name}, {card.total_memory / GIGABYTE:.0f} GB")

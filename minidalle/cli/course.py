@@ -21,7 +21,7 @@ from minidalle.course.checking.report import Report
 from minidalle.course.notebook_code import Asked, asked_checks, definitions, read_cells
 from minidalle.course.progress import read, remember, tried
 from minidalle.course.submission import notebooks
-from minidalle.errors import InvalidValue, require
+from minidalle.errors import InvalidValue, known_as, require
 from minidalle.exercises import Exercise
 
 PASSED, FAILED, UNREADABLE = 0, 1, 2
@@ -49,10 +49,12 @@ def check_files(path: Path, ids: Sequence[str], junit: Path | None) -> int:
         InvalidValue: there is nothing to read, or an id is not known.
     """
     _speak_unicode()
+    with known_as("NOTEBOOK", field="path"):
+        files = notebooks(path)
     known = find_course(path).exercises
     for id in ids:
         require(id in known, "id", id, suggestion(id, known))
-    checked = [_check_file(file, ids) for file in notebooks(path)]
+    checked = [_check_file(file, ids) for file in files]
     missing = set(ids) - {report.id for one in checked for report in one.reports}
     require(not missing or any(one.complaint for one in checked), "id", " ".join(sorted(missing)),
             f"an exercise that {path.name} asks for")  # fmt: skip

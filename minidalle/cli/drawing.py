@@ -1,7 +1,7 @@
 """`minidalle generate`, `minidalle trace` and `minidalle export`."""
 
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from minidalle.checkpoint import atomic_write, load_json, save_json
+from minidalle.cli.places import require_folder
 from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.emoji import find_emoji
 from minidalle.data.origin import data_of, open_pictures
@@ -34,29 +35,30 @@ def draw_captions(
     for caption in captions:
         require(bool(caption.strip()), "CAPTION", caption, "some words")
     require(out.suffix in ("", ".png"), "--out", str(out), "FILE.png, or a folder's name without an ending")
+    require_folder(out.parent if out.suffix else out)
     SamplingConfig(**settings)  # what is wrong with them is said first
     run = run_or_shipped(run)
-    sampling = sampling_of(run, settings)
     pipeline = load(run, pick_device(device), precision)
-    draw = drawer(pipeline, run, sampling, candidates)
+    draw = drawer(pipeline, run, replace(pipeline.sampling, **settings), candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
     batch = max(1, min(BATCH, PIXELS // pipeline.vqgan.config.image_size**2))
     for start in range(0, len(wanted), batch):
         words, seeds = zip(*wanted[start : start + batch], strict=True)
         drawn += list(to_pixels(draw(words, seeds)))
+    said = "1 picture" if len(drawn) == 1 else f"{len(drawn)} pictures"
     if out.suffix:
         labels = [caption for caption, _ in wanted]
         columns = count if count > 1 else min(len(wanted), 8)
         atomic_write(out, png(sheet(np.stack(drawn), columns, max(1, 128 // len(drawn[0])), labels)))
-        print(f"{len(drawn)} pictures: {out}")
+        print(f"{said}: {out}")
         return
     for (caption, own), picture in zip(wanted, drawn, strict=True):
         atomic_write(
             out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png",
             png(picture),
         )
-    print(f"{len(drawn)} pictures in {out}")
+    print(f"{said} in {out}")
 
 
 def run_or_shipped(run: Path | None) -> Path:
@@ -100,22 +102,16 @@ def is_imported(run: Path) -> bool:
     return noted.exists() and "imported" in load_json(noted)
 
 
-def sampling_of(run: Path, settings: dict[str, Any]) -> SamplingConfig:
-    """The run's own sampling settings, with those that were asked for in their place."""
-    noted = run / "run.json"
-    own = load_json(noted)["preset"]["sampling"] if noted.exists() else {}
-    return SamplingConfig(**{**own, **settings})
-
-
 def trace_caption(caption: str, run: Path | None, seed: int, out: Path, device: str) -> None:
     """Write the page that follows a caption through every stage."""
     from minidalle.reports.trace import write_trace
 
     require(bool(caption.strip()), "CAPTION", caption, "some words")
+    require_folder(out.parent)
     run = run_or_shipped(run)
     pipeline = load(run, pick_device(device))
     real, split = _real_picture(run, caption, pipeline.vqgan.config.image_size) or (None, None)
-    print(write_trace(out, pipeline, caption, seed, sampling_of(run, {}), real, split))
+    print(write_trace(out, pipeline, caption, seed, pipeline.sampling, real, split))
 
 
 def _real_picture(run: Path, caption: str, size: int) -> tuple[np.ndarray, str] | None:
@@ -129,12 +125,14 @@ def _real_picture(run: Path, caption: str, size: int) -> tuple[np.ndarray, str] 
 
 
 def export_run(run: Path, out: Path) -> None:
-    """Write a run's models in float16, with its judges if it has any, and the settings it draws with."""
+    """Write a run's models in float16, with its judges if it has any."""
+    require_folder(out)
     require(not out.exists() or not any(out.iterdir()), "--out", str(out), "a new or empty folder")
     load(run).save(out, torch.float16)
     for judge in (path.parent.name for path in sorted(run.glob("*/clip.safetensors"))):
         load_judge(run / judge).save(out / judge, torch.float16)
-    origin = {"imported": load_json(run / "run.json")["imported"]} if is_imported(run) else {}
-    save_json(out / "run.json", {"preset": {"sampling": asdict(sampling_of(run, {}))}, **origin})
+    if is_imported(run):
+        origin = {"imported": load_json(run / "run.json")["imported"]}
+        save_json(out / "run.json", load_json(out / "run.json") | origin)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{size / 1e6:.1f} MB: {out}")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SplitOption, SubsetOption
+from minidalle.cli.data_options import CaptionColumnOption, ImageColumnOption, MostOption, SubsetOption
+from minidalle.cli.model_options import DeviceOption
 
 TokensOption = Annotated[
     Path | None,
@@ -26,8 +27,11 @@ def encode_pictures(
     shard: Annotated[
         str, typer.Option("--shard", metavar="I/N", help="Encode the share of machine I of N, counted from 0.")
     ] = "0/1",
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps …")] = "auto",
-    split: SplitOption = None,
+    device: DeviceOption = "auto",
+    split: Annotated[
+        str | None,
+        typer.Option("--data-split", help="The split of SOURCE to encode, with that for validation.  [default: train]"),
+    ] = None,
     subset: SubsetOption = None,
     image_column: ImageColumnOption = None,
     caption_column: CaptionColumnOption = None,
@@ -39,5 +43,7 @@ def encode_pictures(
     """
     from minidalle.cli.encoding import show_encoding
     from minidalle.data import DataConfig
+    from minidalle.errors import known_as
 
-    show_encoding(DataConfig(source, split, subset, image_column, caption_column, most), run, out, shard, device)
+    with known_as("SOURCE", field="data"):
+        show_encoding(DataConfig(source, split, subset, image_column, caption_column, most), run, out, shard, device)

@@ -8,9 +8,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from minidalle.cli.places import require_folder
 from minidalle.cli.training import LOG_SECONDS, minutes
 from minidalle.data import DataConfig
 from minidalle.data.token_manifest import Manifest, Share
+from minidalle.errors import InvalidValue
 from minidalle.pipeline import SHIPPED
 from minidalle.runtime import pick_device
 from minidalle.training.encoding import Encoded, encode_share
@@ -51,6 +53,7 @@ class EncodingWatcher:
 def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, device: str) -> None:
     """Encode a share, with live progress; Ctrl-C keeps what is done and says how to go on."""
     share, console = Share.parse(shard), Console()
+    require_folder(out)
     watcher = EncodingWatcher(console)
     try:
         with watcher.bar:
@@ -58,6 +61,11 @@ def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, dev
     except Interrupted as stopped:
         print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
+    skipped = sum(count for _, count in done.skipped)
+    usable = done.rows or (not skipped and share.count > 1)  # one of several may have no share of few rows
+    if not usable:
+        listed = f"; {skipped:,} skipped, see {out / done.skipped_file}" if skipped else ""
+        raise InvalidValue(f"SOURCE={data.source!r}: no row can be used{listed}")
     for line in summary(done, out):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

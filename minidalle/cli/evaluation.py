@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from minidalle.checkpoint import atomic_write, save_json
-from minidalle.cli.drawing import drawer, judge_of, run_or_shipped, sampling_of
+from minidalle.cli.drawing import drawer, judge_of, run_or_shipped
+from minidalle.cli.places import require_folder
 from minidalle.cli.tables import group_table, likelihood_table, picture_table, prompt_table, reconstruction_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.evaluation import Evaluation, evaluate, load_prompts
@@ -24,6 +25,7 @@ WIDTH = 170  # of the tables where there is no terminal
 def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates: int, device: str) -> None:
     """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
     folder, out = run_or_shipped(run), out or (run / "evaluation" if run else Path("evaluation"))
+    require_folder(out)
     began, where = time.monotonic(), pick_device(device)
     pipeline = load(folder, where)
     source = data_of(folder) if (folder / "run.json").exists() else None
@@ -33,7 +35,7 @@ def evaluate_run(run: Path | None, out: Path | None, every_row: bool, candidates
     result = evaluate(
         pipeline,
         pictures,
-        drawer(pipeline, folder, sampling_of(folder, {}), candidates),
+        drawer(pipeline, folder, pipeline.sampling, candidates),
         scorer=scorer,
         most=None if every_row else MOST,
         prompts=load_prompts() if source is None else (),

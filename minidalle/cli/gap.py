@@ -9,7 +9,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from minidalle.checkpoint import save_json
-from minidalle.cli.drawing import drawer, run_or_shipped, sampling_of
+from minidalle.cli.drawing import drawer, run_or_shipped
+from minidalle.cli.places import require_folder
 from minidalle.cli.tables import cell, new_table
 from minidalle.data.origin import data_of, open_pictures
 from minidalle.errors import require
@@ -52,15 +53,14 @@ def measure_gap(
 ) -> None:
     """Measure a run, or the weights that are shipped; say how it went, and where the rest is."""
     folder, out = run_or_shipped(run), out or (run / "gap" if run else Path("gap"))
-    asked = tuple(splits.replace(",", " ").split()) if splits else HELD_OUT
-    unknown = [split for split in asked if split not in HELD_OUT]
-    require(not unknown, "--splits", splits, f"some of {', '.join(HELD_OUT)}")
+    require_folder(out)
+    asked = chosen_splits(splits)
     settings = Settings(rows=rows, drawn=max(2, rows // 2), curvature=Settings.curvature if curvature else 0)
     began, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else WIDTH)
     pipeline = load(folder, pick_device(device))
     source = data_of(folder) if (folder / "run.json").exists() else None
     pictures = open_pictures(source, pipeline.vqgan.config.image_size)
-    draw = drawer(pipeline, folder, sampling_of(folder, {}), candidates=1)
+    draw = drawer(pipeline, folder, pipeline.sampling, candidates=1)
     bars = Bars(console)
     with bars.progress:
         result = measure(pipeline, pictures, draw, asked, settings, bars)
@@ -69,6 +69,16 @@ def measure_gap(
     save_json(out / "gap.json", {"run": folder.name, "data": source.source if source else "emoji"} | result.records())
     page = write_gap_report(out, result)
     console.print(f"{time.monotonic() - began:.0f} s: {page}", highlight=False, soft_wrap=True)
+
+
+def chosen_splits(asked: str | None) -> tuple[str, ...]:
+    """The held-out splits of names with commas; all without names, or for `all`."""
+    if asked in (None, "all"):
+        return HELD_OUT
+    names = tuple(asked.replace(",", " ").split())
+    known = bool(names) and all(name in HELD_OUT for name in names)
+    require(known, "--splits", asked, f"all, or some of {', '.join(HELD_OUT)}")
+    return names
 
 
 def gap_table(result: Generalization) -> Table:

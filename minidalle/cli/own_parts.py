@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from minidalle.course.parts import mine, noted, use_from
 from minidalle.course.submission import notebooks, read_functions
-from minidalle.errors import require
+from minidalle.errors import known_as, require
 from minidalle.exercises import EXERCISES
 from minidalle.training.torchrun import follows
 
@@ -32,6 +32,8 @@ def own_parts(folder: Path | None) -> Iterator[tuple["Block", tuple[str, ...]]]:
         yield nullcontext, ()
         return
     with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
+        with known_as("--parts", field="path"):
+            notebooks(folder)  # says what is wrong with the name as it was typed
         copy = _copied(folder, Path(place))
         print(f"Running the code in {folder}: it is yours, and can do all that you can.")
         read = read_functions(folder)

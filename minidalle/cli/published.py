@@ -18,8 +18,10 @@ def import_published(
     mini: Annotated[bool, typer.Option("--mini", help="Of two models in one place, take the small one.")] = False,
 ) -> None:
     """Make a run of published weights: DALL·E mini or mega, a VQGAN, a classic BART. See docs/published-weights.md."""
+    from minidalle.cli.places import require_folder
     from minidalle.published import import_weights
 
+    require_folder(out)
     for line in import_weights(source, out, vqgan, clip, mini):
         print(line)
     print(f"Written: {out}")

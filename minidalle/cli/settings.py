@@ -27,7 +27,8 @@ def with_settings(preset: Preset, stage: str, asked: Sequence[str]) -> Preset:
     plain = {name: value for name, value in known.items() if isinstance(value, bool | int | float | str)}
     changed = {}
     for setting in asked:
-        name, _, text = setting.partition("=")
+        name, equals, text = setting.partition("=")
+        require(bool(equals), "--set", setting, "NAME=VALUE, such as steps=100")
         require(name in plain, "--set", setting, f"NAME=VALUE, the name one of {', '.join(plain)}")
         changed[name] = _read(setting, text, plain[name])
     return replace(preset, training=replace(preset.training, **{stage: replace(config, **changed)}))

@@ -1,6 +1,7 @@
 """`minidalle run` and `minidalle train`: a line of progress on a terminal, a line now and then in a log."""
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from minidalle.cli.places import require_folder
 from minidalle.cli.settings import with_settings
 from minidalle.data import DataConfig
 from minidalle.errors import require
@@ -24,6 +26,10 @@ from minidalle.training.loop import Progress as Step
 from minidalle.training.torchrun import command, follows
 
 LOG_SECONDS = 15  # between two lines where there is no terminal
+
+OPTIONS = {"split": "--data-split", "subset": "--data-subset", "image_column": "--image-column",
+           "caption_column": "--caption-column", "most": "--most"}  # fmt: skip
+"""How the fields of a `DataConfig` are asked for, beside its source."""
 
 
 class Watcher:
@@ -86,15 +92,15 @@ def run_stages(
     asked: Sequence[str] = (),
 ) -> None:
     """Train the stages that are asked for, with live progress; Ctrl-C saves and says how to go on."""
-    if tokens is not None:
-        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
-        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
-    fits = not shard or stages == ("bart",)
-    require(fits, "--shard-model", shard, f"none for train {stages[0]}: only a BART is split")
+    _check_options(stages, data, tokens, shard)
     source = str(tokens) if tokens else data.source if data else ""
     name = "-".join([preset, *([short_name(source)] if source else []), *([str(seed)] if seed else [])])
     folder, settings = out or Path("runs") / name, with_settings(PRESETS[preset], stages[-1], asked)
     settings = replace(settings, training=replace(settings.training, seed=seed))
+    if not follows():  # one rank complains for all
+        require_folder(folder)
+        if stages == ("bart",) and tokens is None:
+            _require_codec(folder, preset, seed, data)
     console = Console(quiet=follows())
     watcher = Watcher(console)
     say = partial(console.print, markup=False)  # a file's name may look like markup
@@ -112,9 +118,29 @@ def run_stages(
     console.print(f"done in {minutes(time.monotonic() - began)} min: {report or folder}", highlight=False)
 
 
+def _check_options(stages: tuple[str, ...], data: DataConfig | None, tokens: Path | None, shard: bool) -> None:
+    """Refuse options that do not go with the stages, or with each other."""
+    if tokens is not None:
+        require(stages == ("bart",), "--tokens", str(tokens), f"none for train {stages[0]}: only train bart reads them")
+        require(data is None, "--data", data and data.source, "no pictures beside --tokens, which were made of some")
+    fits = not shard or stages == ("bart",)
+    require(fits, "--shard-model", shard, f"none for train {stages[0]}: only a BART is split")
+
+
+def _require_codec(folder: Path, preset: str, seed: int, data: DataConfig | None) -> None:
+    """A BART learns the tokens of the run's tokenizer and VQGAN: say which is to be trained first, and how."""
+    asked: dict[str, object] = {"--preset": preset, "--out": folder, "--seed": seed or None}
+    if data is not None:
+        asked |= {"--data": data.source} | {option: getattr(data, name) for name, option in OPTIONS.items()}
+    options = [str(word) for pair in asked.items() if pair[1] is not None for word in pair]
+    for stage, file in (("tokenizer", "tokenizer"), ("vqgan", "vqgan.safetensors")):
+        missing = f"{folder} has no {file}: {shlex.join(['minidalle', 'train', stage, *options])}"
+        require((folder / file).exists(), "stage", "bart", f"after {stage}; {missing}")
+
+
 def data_asked_for(source: str | None, **options: str | int | None) -> DataConfig | None:
     """The pictures to train on; None for the bundled ones, which have no options."""
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    given = [OPTIONS[name] for name, value in options.items() if value is not None]
     require(source is not None or not given, "--data", source, f"a source of pictures, for {' and '.join(given)}")
     return None if source is None else DataConfig(source, **options)  # type: ignore[arg-type]  # typer knows the types
 

@@ -48,6 +48,13 @@ class StageConfig:
         require(0 <= self.average < 1, "average", self.average, "a decay in [0, 1); 0 averages nothing")
         require(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
 
+    def check_ranks(self, ranks: int) -> None:
+        """Raises:
+        InvalidValue: so many ranks cannot share a batch evenly.
+        """
+        even = f"a multiple of {ranks}, the ranks that share it"
+        require(self.batch_size % ranks == 0, "batch_size", self.batch_size, even)
+
 
 SMALL_DISCRIMINATOR = DiscriminatorConfig(width=32, layers=2, groups=8)
 """For pictures of 32 × 32: each of its verdicts sees 22 × 22 pixels."""

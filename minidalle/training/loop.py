@@ -15,7 +15,6 @@ import numpy as np
 from torch import Tensor
 
 from minidalle.checkpoint import CheckpointError
-from minidalle.errors import require
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.history import History
@@ -94,8 +93,7 @@ def train(stage: Stage, config: StageConfig, folder: Path, ranks: Ranks, watch: 
         Diverged: a number was not finite; the last checkpoint is untouched.
         CheckpointError: a checkpoint could not be written or read.
     """
-    size, even = config.batch_size, f"a multiple of {ranks.size}, the ranks that share it"
-    require(size % ranks.size == 0, "batch_size", size, even)
+    config.check_ranks(ranks.size)
     snapshots = Snapshots(folder / "checkpoints", config.keep)
     position = snapshots.resume(stage.restore)
     _agree(ranks, position.step, snapshots.folder)  # and nobody tidies up while another still reads

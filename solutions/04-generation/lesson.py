@@ -57,7 +57,6 @@
 
 # %% setup
 import csv
-import json
 import math
 import os
 import subprocess
@@ -1077,8 +1076,7 @@ with open(Path(minidalle.evaluation.__file__).with_name("gallery.csv"), encoding
     gallery = [emoji.captions.index(line["caption"]) for line in csv.DictReader(file)]
 drawers = {"shipped": partial(pipeline.draw, sampling=settings)}
 if (MY_RUN / "bart.safetensors").exists():
-    own_settings = SamplingConfig(**json.loads((MY_RUN / "run.json").read_text())["preset"]["sampling"])
-    drawers["yours"] = partial(minidalle.load(MY_RUN).draw, sampling=own_settings)
+    drawers["yours"] = minidalle.load(MY_RUN).draw  # which knows how the run samples
 else:
     print(f"There is no finished run in {MY_RUN} yet: the shipped weights only.")
 

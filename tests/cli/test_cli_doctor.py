@@ -182,6 +182,16 @@ def test_threads_that_get_in_each_others_way_are_told(monkeypatch: pytest.Monkey
     assert findings_of(checks.check_torch)[0].mark == GOOD
 
 
+@pytest.mark.parametrize(("built", "why"), [(False, "is built without CUDA"), (True, "has CUDA, but sees no GPU")])
+def test_that_there_is_no_gpu_is_told_and_no_trouble(built: bool, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    found = findings_of(checks.check_torch)
+    assert Finding(GOOD, "cuda", f"none: torch {torch.__version__} {why}") in found
+
+
 def test_gpus_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
@@ -191,6 +201,7 @@ def test_gpus_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: card)
     found = findings_of(checks.check_torch)
     assert Finding(GOOD, "cuda:1", "A fine GPU, 8 GB") in found
+    assert "cuda" not in [finding.name for finding in found]
 
 
 def test_free_memory_is_read_where_linux_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

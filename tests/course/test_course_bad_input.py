@@ -255,7 +255,7 @@ def test_what_is_asked_for_and_not_there(folder: Path, capsys: pytest.CaptureFix
     for ids, words in ((["toy.addup"], "toy.add_up"), (["toy.scale"], "an exercise that a.ipynb asks for")):
         with pytest.raises(InvalidValue, match=words):
             run(path, ids)
-    with pytest.raises(InvalidValue, match="path="):
+    with pytest.raises(InvalidValue, match="NOTEBOOK="):
         run(folder / "nothing.ipynb")
 
 
@@ -317,7 +317,8 @@ def test_the_command(folder: Path) -> None:
     done = subprocess.run([*command[:-1], "nothing.ipynb"], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2
     assert (
-        done.stderr == "minidalle: path='nothing.ipynb': expected a notebook, a Python file or a folder that is there\n"
+        done.stderr
+        == "minidalle: NOTEBOOK='nothing.ipynb': expected a notebook, a Python file or a folder that is there\n"
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
 from minidalle.checkpoint import load_model
-from minidalle.cli.drawing import draw_captions, export_run, judge_of, sampling_of
+from minidalle.cli.drawing import draw_captions, export_run, judge_of
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage, load
 from minidalle.published import import_weights
@@ -88,8 +88,7 @@ def test_the_pipeline_is_the_published_one(runs: Path) -> None:
     assert pipeline.tokenizer.config.normalizer == "published"
     assert (pipeline.tokenizer.config.text_length, pipeline.bart.config.start_token) == (64, trees.CODES)
     assert pipeline.tokenizer.encode("An ARMCHAIR!") == pipeline.tokenizer.encode("an armchair")
-    assert sampling_of(runs / "scanned", {}) == SamplingConfig(guidance=10.0, top_k=256)
-    assert sampling_of(runs / "scanned", {"guidance": 2.0}).guidance == 2.0
+    assert pipeline.sampling == SamplingConfig(guidance=10.0, top_k=256)
     text, mask = pipeline.encode_text([""])
     assert text[0, mask[0]].tolist() == pipeline.tokenizer.encode("")
 
@@ -221,8 +220,8 @@ def test_the_judge_of_emoji_does_not_choose_among_their_drawings(runs: Path, tmp
     assert judge_of(runs / "scanned", "reranker", torch.device("cpu")) is None
     export_run(runs / "scanned", tmp_path / "exported")
     assert judge_of(tmp_path / "exported", "reranker", torch.device("cpu")) is None
-    assert sampling_of(tmp_path / "exported", {}) == sampling_of(runs / "scanned", {})
-    assert load(tmp_path / "exported").bart.config == load(runs / "scanned").bart.config
+    exported, whole = load(tmp_path / "exported"), load(runs / "scanned")
+    assert (exported.sampling, exported.bart.config) == (whole.sampling, whole.bart.config)
 
 
 def test_bart_of_a_run_and_its_config_survive(runs: Path) -> None:

@@ -137,7 +137,7 @@ REFUSED = {
     ("train", "bart", "--tokens", "x", "--data", "y"): "--data='y': expected no pictures beside --tokens",
     ("train", "bart", "--tokens", "x"): "--tokens='x': expected a folder that minidalle encode has written",
     ("encode", "x", "--out", "y", "--shard", "4/4"): "--shard='4/4': expected I/N with 0 ≤ I < N",
-    ("encode", "x", "--out", "y"): "data='x': expected a folder, parquet or tar files, or owner/name",
+    ("encode", "x", "--out", "y"): "SOURCE='x': expected a folder, parquet or tar files, or owner/name",
     ("encode", "x", "--out", "y", "--run", "z"): "--run='z': expected a run with both parts",
 }
 

@@ -43,7 +43,8 @@ def chosen(folders: dict[str, Path], asked: Sequence[str]) -> dict[str, Path]:
     names = [Path(name).name for name in asked]
     for name in names:
         there = any(name in (folder, topic(folder)) for folder in folders)
-        require(there, "lesson", name, f"one of {', '.join(folders)}" if folders else "a folder with a lesson.py")
+        known = f"one of {', '.join(folders)}" if folders else f"a lesson: {SOLUTIONS}/ has none here"
+        require(there, "lesson", name, known)
     return {name: folder for name, folder in folders.items() if not names or {name, topic(name)} & {*names}}
 
 

@@ -1,6 +1,7 @@
 """`minidalle generate`, `minidalle trace` and `minidalle export`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,12 +54,21 @@ def draw_captions(
         atomic_write(out, png(sheet(np.stack(drawn), columns, max(1, 128 // len(drawn[0])), labels)))
         print(f"{said}: {out}")
         return
-    for (caption, own), picture in zip(wanted, drawn, strict=True):
-        atomic_write(
-            out / f"{re.sub(r'[^a-z0-9]+', '-', caption.lower()).strip('-')[:60] or 'picture'}-{own}.png",
-            png(picture),
-        )
+    for name, picture in zip(file_names(wanted), drawn, strict=True):
+        atomic_write(out / name, png(picture))
     print(f"{said} in {out}")
+
+
+def file_names(wanted: Sequence[tuple[str, int]]) -> list[str]:
+    """A file for each caption and seed, in any script: `red-apple-0.png`; of those that would be one, the later are
+    numbered."""
+    names: list[str] = []
+    for caption, seed in wanted:
+        words = re.sub(r"[\W_]+", "-", caption.lower()).strip("-")[:60] or "picture"
+        same = f"{words}-{seed}"
+        tries = (same, *(f"{same}-{n}" for n in range(2, len(wanted) + 1)))
+        names.append(next(name for one in tries if (name := f"{one}.png") not in names))
+    return names
 
 
 def run_or_shipped(run: Path | None) -> Path:

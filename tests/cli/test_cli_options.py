@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from minidalle.cli import main
+from minidalle.cli.drawing import file_names
 from minidalle.cli.settings import with_settings
 from minidalle.errors import InvalidValue
 from minidalle.presets import TINY
@@ -60,12 +62,23 @@ def minidalle_command(*arguments: str, folder: Path) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("arguments", REFUSED, ids=" ".join)
-def test_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = minidalle_command(*arguments, folder=tmp_path)
-    assert done.returncode == 2
-    assert REFUSED[arguments] in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_refused(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["minidalle", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    told = capsys.readouterr().err
+    assert left.value.code == 2
+    assert REFUSED[arguments] in told
+    assert len(told.splitlines()) == 1
     assert not list(tmp_path.iterdir())  # nothing was begun
+
+
+def test_refused_in_a_process_of_its_own(tmp_path: Path) -> None:
+    done = minidalle_command("paint", folder=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
 def test_help_has_examples(tmp_path: Path) -> None:
@@ -83,3 +96,10 @@ def test_settings_are_of_the_type_that_they_have() -> None:
     assert with_settings(TINY, "tokenizer", ()) is TINY
     with pytest.raises(InvalidValue, match="--set='steps=many': expected a whole number"):
         with_settings(TINY, "vqgan", ("steps=many",))
+
+
+def test_every_picture_has_a_file_of_its_own() -> None:
+    captions = ["red apple", "Red apple!", "кот", "猫", "?", "!", "a/b_c"]
+    wanted = [*((caption, 0) for caption in captions), ("red apple", 1)]
+    assert file_names(wanted) == ["red-apple-0.png", "red-apple-0-2.png", "кот-0.png", "猫-0.png", "picture-0.png",
+                                  "picture-0-2.png", "a-b-c-0.png", "red-apple-1.png"]  # fmt: skip

@@ -1,15 +1,20 @@
-# Two commands matter: `make run` trains a small DALL·E mini and draws; `make test` checks everything.
+# Two commands matter: `make run` trains a small DALL·E mini and draws; `make test` checks that all is well.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test install lab build drift lint clean
+.PHONY: run test test-all install lab build drift lint clean
 
 run: $(INSTALLED)  ## tokenizer → VQGAN → BART on the bundled emoji, then pictures: about a quarter of an hour on two cores
 	$(BIN)/minidalle run --preset cpu
 
-test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: $(INSTALLED)  ## all tests but the long ones
+	$(TESTS) -m 'not slow'
+
+test-all: $(INSTALLED)  ## the long ones too: every lesson, whole trainings that are killed, a class that is graded
+	$(TESTS)
 
 install: $(INSTALLED)  ## the virtual environment, with pinned versions
 

@@ -4,58 +4,69 @@ import math
 import time
 from collections import Counter
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from exercise_calls import SEEDS, apart, distance, fits, kind, outcome, outcomes
+from exercise_calls import SEEDS, Outcome, apart, distance, fits, kind, outcome, outcomes
 
-from minidalle.exercises import EXERCISES, Case, Exercise
+from minidalle.exercises import EXERCISES, Exercise
 from minidalle.exercises.exercise import mistake
 
 ALL = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
 
 
-def drawn(exercise: Exercise, seed: int) -> list[Case]:
-    return list(exercise.cases(seed))
+class Seen(NamedTuple):
+    """What an exercise's answers do with the cases of one seed, each by its name."""
+
+    seed: int
+    reference: list[Outcome]
+    right: dict[str, list[Outcome]]
+    wrong: dict[str, list[Outcome]]
 
 
-@ALL
-def test_right_answers_pass(exercise: Exercise) -> None:
+@pytest.fixture(scope="module", params=EXERCISES.values(), ids=EXERCISES.keys())
+def observed(request: pytest.FixtureRequest) -> tuple[Exercise, list[Seen]]:
+    """An exercise, and what all its answers do: each is called once for all tests."""
+    exercise, seen = request.param, []
     for seed in SEEDS:
-        cases = drawn(exercise, seed)
-        expected = outcomes(exercise, exercise.reference, cases)
-        assert not [made.error for made in expected if made.error]
-        assert not any(any(made.mutated) for made in expected)
-        for answer in exercise.also_right:
-            error = apart(outcomes(exercise, answer, cases), expected)
-            assert error <= exercise.tolerance / 10, f"{answer.__name__} is {error} away, seed {seed}"
+        cases = list(exercise.cases(seed))
+        right, wrong = (
+            {answer.__name__: outcomes(exercise, answer, cases) for answer in answers}
+            for answers in (exercise.also_right, exercise.wrong)
+        )
+        seen.append(Seen(seed, outcomes(exercise, exercise.reference, cases), right, wrong))
+    return exercise, seen
 
 
-@ALL
-def test_wrong_answers_are_refused_and_told_apart(exercise: Exercise) -> None:
+def test_right_answers_pass(observed: tuple[Exercise, list[Seen]]) -> None:
+    exercise, seen = observed
+    for seed, reference, right, _ in seen:
+        assert not [made.error for made in reference if made.error]
+        assert not any(any(made.mutated) for made in reference)
+        for name, made in right.items():
+            error = apart(made, reference)
+            assert error <= exercise.tolerance / 10, f"{name} is {error} away, seed {seed}"
+
+
+def test_wrong_answers_are_refused_and_told_apart(observed: tuple[Exercise, list[Seen]]) -> None:
+    exercise, seen = observed
     least = 10 * exercise.tolerance
-    for seed in SEEDS:
-        cases = drawn(exercise, seed)
-        found = {answer.__name__: outcomes(exercise, answer, cases) for answer in exercise.wrong}
-        found["the reference"] = outcomes(exercise, exercise.reference, cases)
+    for seed, reference, _, wrong in seen:
+        found = {**wrong, "the reference": reference}
         for one, other in combinations(found, 2):
             error = apart(found[one], found[other])
             assert error > 0, f"{one} and {other} look the same, seed {seed}"
             assert error >= least, f"{one} and {other} are {error} apart, seed {seed}"
 
 
-@ALL
-def test_a_wrong_answer_differs_in_values(exercise: Exercise) -> None:
+def test_a_wrong_answer_differs_in_values(observed: tuple[Exercise, list[Seen]]) -> None:
     """At most one crashes, or returns another kind of thing or another shape; the others look right."""
-    for seed in SEEDS:
-        cases = drawn(exercise, seed)
-        expected = outcomes(exercise, exercise.reference, cases)
+    for _, reference, _, wrong in observed[1]:
         odd = []
-        for answer in exercise.wrong:
-            made = outcomes(exercise, answer, cases)
-            both = zip(made, expected, strict=True)
-            odd += [] if all(not one.error and fits(one.kind, of.kind) for one, of in both) else [answer.__name__]
+        for name, made in wrong.items():
+            both = zip(made, reference, strict=True)
+            odd += [] if all(not one.error and fits(one.kind, of.kind) for one, of in both) else [name]
         assert len(odd) <= 1, odd
 
 
@@ -85,7 +96,7 @@ def test_answers_are_not_each_other(exercise: Exercise) -> None:
 @ALL
 def test_a_check_is_quick(exercise: Exercise) -> None:
     """All calls of one check, student, reference and mistakes, are far from its two seconds."""
-    cases = drawn(exercise, 0)
+    cases = list(exercise.cases(0))
     start = time.process_time()
     for answer in (*exercise.also_right, exercise.reference, *exercise.wrong):
         outcomes(exercise, answer, cases)

@@ -25,7 +25,14 @@ def test_the_lesson_runs_to_its_end_and_earns_nothing(lesson: Path, capsys: pyte
     assert all("(not written yet)" in line for line in said if line not in short)
     code, told = check_files(path, (), None), capsys.readouterr().out
     assert (code, f"0 of {out_of:g} points" in told) == (1, True), told
-    assert "passed" not in pytest_grades(path).splitlines()[-1]
+
+
+def test_pytest_grades_as_the_command_does() -> None:
+    """One lesson is enough: it asks `check_apart`, as the command does, which is run on each of them."""
+    (path,) = (ROOT / "lessons" / lesson for lesson in LESSONS if lesson.parent.name == "01-tokenization")
+    told = pytest_grades(path).splitlines()[-1]
+    assert "failed" in told
+    assert "passed" not in told
 
 
 def test_lessons_hold_no_output_and_no_answer() -> None:

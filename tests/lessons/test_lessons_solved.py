@@ -19,4 +19,11 @@ def test_the_solution_earns_everything(lesson: Path, capsys: pytest.CaptureFixtu
     assert earned == out_of
     code, said = check_files(path, (), None), capsys.readouterr().out
     assert (code, f"{earned:g} of {out_of:g} points" in said) == (0, True), said
-    assert "failed" not in pytest_grades(path)
+
+
+def test_pytest_grades_as_the_command_does() -> None:
+    """One lesson is enough: it asks `check_apart`, as the command does, which is run on each of them."""
+    (path,) = (ROOT / "solutions" / lesson for lesson in LESSONS if lesson.parent.name == "01-tokenization")
+    told = pytest_grades(path).splitlines()[-1]
+    assert "passed" in told
+    assert "failed" not in told

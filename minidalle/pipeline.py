@@ -166,7 +166,9 @@ class TextToImage:
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
-        save_json(folder / "run.json", {"preset": {"sampling": asdict(self.sampling)}})
+        noted = load_json(folder / "run.json") if (folder / "run.json").exists() else {"preset": {}}
+        noted["preset"]["sampling"] = asdict(self.sampling)
+        save_json(folder / "run.json", noted)  # what else is noted of a run stays
 
 
 def load(

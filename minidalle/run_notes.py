@@ -45,7 +45,8 @@ def noted_run(folder: Path, preset: Preset, stages: Sequence[str], say: Say) -> 
     noted: dict[str, Any] = load_json(folder / "run.json")
     begun, now = noted["preset"], settings_of(preset)["preset"]
     if "training" not in begun:
-        raise InvalidValue(f"{folder} holds imported weights, which draw and encode: choose another --out to train")
+        holds = "weights that were imported or exported, which draw and encode"
+        raise InvalidValue(f"{folder} holds {holds}: choose another --out to train")
     ranks = begun["training"]["ranks"]
     if ranks != preset.training.ranks:
         goes_on = counted(preset.training.ranks)

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from minidalle.bart import Bart
-from minidalle.checkpoint import CheckpointError
+from minidalle.checkpoint import CheckpointError, load_json, save_json
 from minidalle.course.parts import use
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
@@ -239,3 +239,11 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 def test_a_seed_per_caption(pipeline: TextToImage) -> None:
     with pytest.raises(InvalidValue, match="seeds=1: expected one per caption: 2"):
         pipeline.draw(["a", "b"], [0])
+
+
+def test_saving_into_a_runs_folder_keeps_what_is_noted_there(pipeline: TextToImage, tmp_path: Path) -> None:
+    noted = {"preset": {"sampling": {"guidance": 9.0}, "training": {"seed": 3}}, "seconds": {"bart": 5}}
+    save_json(tmp_path / "run.json", noted)
+    pipeline.save(tmp_path)
+    noted["preset"]["sampling"] = asdict(pipeline.sampling)
+    assert load_json(tmp_path / "run.json") == noted

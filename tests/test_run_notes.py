@@ -78,7 +78,7 @@ def test_a_run_older_than_a_setting_goes_on(folder: Path) -> None:
 
 def test_imported_weights_are_not_trained_further(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"preset": {"sampling": {}}, "imported": "somewhere"}', encoding="utf-8")
-    with pytest.raises(InvalidValue, match="holds imported weights, which draw and encode"):
+    with pytest.raises(InvalidValue, match="holds weights that were imported or exported"):
         noted_run(tmp_path, TINY, STAGES, print)
 
 

@@ -15,7 +15,7 @@ from minidalle.data.pictures import write_skipped
 from minidalle.errors import require
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
-from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
+from minidalle.run_notes import Say, counted, note_codec, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Watch
@@ -63,7 +63,8 @@ def run(
         The report's file, or None if not all stages were asked for.
 
     Raises:
-        InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
+        InvalidValue: the folder holds a run with other settings or data, or a BART of another VQGAN; or the data
+            cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
     met = torchrun.meet(device, ranks, preset.training.ranks)
@@ -103,6 +104,8 @@ def _train(
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
     bart = partial(train_bart, shard=shard)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
+        if name == "bart" and name in stages:
+            note_codec(folder)
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
             if name == "bart" and (alone := preset.training.bart.draft_steps):

@@ -1,4 +1,4 @@
-"""What a run's folder says of the run: its settings, which must not change, and the seconds that each stage took."""
+"""What a run's folder says of the run: its settings and codes, which must not change, and the seconds of each stage."""
 
 import json
 import time
@@ -13,6 +13,7 @@ import torch
 from minidalle.checkpoint import load_json, save_json
 from minidalle.errors import InvalidValue
 from minidalle.presets import Preset
+from minidalle.training.codec import load_codec
 
 Say = Callable[[str], None]
 
@@ -73,6 +74,30 @@ def refuse(folder: Path, changed: list[str]) -> None:
         raise InvalidValue(
             f"{folder} holds a run with other settings ({'; '.join(changed[:3])}): "
             "choose another --out, give the settings that it was begun with, or delete that folder to begin anew"
+        )
+
+
+def note_codec(folder: Path) -> None:
+    """Note which tokenizer and VQGAN a run's BART is begun with, or check that they are those noted when it was.
+
+    Of a BART that was begun before this was noted, nothing is known, and nothing is said.
+
+    Raises:
+        InvalidValue: the BART has learnt another one's tokens, which mean nothing to this one.
+        CheckpointError: the run has no tokenizer or VQGAN.
+    """
+    noted = load_json(folder / "run.json")
+    begun = (folder / "bart.safetensors").exists() or (folder / "training" / "bart").exists()
+    if begun and "codec" not in noted:
+        return
+    encoding = load_codec(folder, torch.device("cpu")).encoding()
+    codec = {"tokenizer": encoding.tokenizer, "vqgan": encoding.vqgan}
+    if not begun:
+        save_json(folder / "run.json", {**noted, "codec": codec})
+    elif others := [name for name in codec if codec[name] != noted["codec"][name]]:
+        raise InvalidValue(
+            f"{folder} holds a BART that learnt the tokens of another {' and another '.join(others)}: bring that back, "
+            f"or delete {folder / 'bart.safetensors'} and {folder / 'training' / 'bart'} to train one anew"
         )
 
 

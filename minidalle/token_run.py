@@ -11,7 +11,7 @@ from minidalle.data.origin import other_data
 from minidalle.data.token_shards import TokenShards
 from minidalle.errors import require
 from minidalle.presets import Preset
-from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
+from minidalle.run_notes import Say, counted, note_codec, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.codec import Codec, load_codec, refuse_others, save_codec
 from minidalle.training.loop import Watch
@@ -48,6 +48,7 @@ def run_on_tokens(
     with group as launch:
         _claim(folder, preset, TokenShards(tokens), codec, say)
         save_codec(codec, folder)
+        note_codec(folder)
         if not (folder / "bart.safetensors").exists():
             say(f"training the bart with {counted(size)} on {device}")
             work = partial(train_bart_on_tokens, shard=shard)

@@ -34,6 +34,7 @@ class Disturbed:
     seconds: list[float] = field(default_factory=list)
     saved: list[list[str]] = field(default_factory=list)
     left: list[bool] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
         run = Torchrun(seen.folder.parent / f"log {step}", "--slow-from", step, "cli", *COMMAND, seen.folder)
         run.until("vqgan", step)
         pids = [run.pid(rank) for rank in range(2)]
+        seen.held.append((seen.folder / "lock").read_text() == f"{pids[0]}\n")
         asked = time.monotonic()
         os.kill(pids[1] if number == signal.SIGKILL else run.process.pid, number)
         seen.codes.append(run.end())
@@ -63,6 +65,12 @@ def test_a_killed_rank_is_named_within_seconds(disturbed: Disturbed) -> None:
     assert disturbed.seconds[0] < 25
     assert disturbed.saved[0] == ["000020"]
     assert not any(disturbed.left)
+
+
+@pytest.mark.slow
+def test_rank_0_holds_the_folder_while_it_trains(disturbed: Disturbed) -> None:
+    assert disturbed.held == [True, True]
+    assert not (disturbed.folder / "lock").exists()
 
 
 @pytest.mark.slow

@@ -3,14 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minidalle.checkpoint import load_json, save_json
+from minidalle.checkpoint import CheckpointError, load_json, save_json
 from minidalle.errors import InvalidValue
 from minidalle.presets import Preset
 from minidalle.training.codec import load_codec
@@ -105,13 +105,20 @@ def note_codec(folder: Path) -> None:
 def timed(folder: Path, stage: str) -> Iterator[None]:
     """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
     began = time.monotonic()
-    try:
-        yield
-    finally:
+
+    def note() -> None:
         noted = load_json(folder / "run.json")
         seconds = noted.setdefault("seconds", {})
         seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
         save_json(folder / "run.json", noted)
+
+    try:
+        yield
+    except BaseException:
+        with suppress(CheckpointError):  # why it stopped matters more, such as that the disk is full
+            note()
+        raise
+    note()
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:

@@ -15,6 +15,7 @@ from minidalle.pipeline import SHIPPED
 from minidalle.runtime import pick_device
 from minidalle.training.encoding import Encoded, encode_share
 from minidalle.training.loop import Interrupted
+from minidalle.training.torchrun import command
 
 
 class EncodingWatcher:
@@ -56,7 +57,7 @@ def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, dev
         with watcher.bar:
             done = encode_share(data, run or SHIPPED, out, share, pick_device(device), watcher, say=watcher.say)
     except Interrupted as stopped:
-        print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
+        print(f"{stopped}. To go on: {command(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
     for line in summary(done, out):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

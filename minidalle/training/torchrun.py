@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import shlex
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -107,12 +109,13 @@ def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
 
 
 def command(arguments: list[str]) -> str:
-    """The command that starts this again with the same arguments."""
+    """The command that starts this again with the same arguments, quoted as a shell wants them."""
     here = seat()
+    words = subprocess.list2cmdline(arguments) if sys.platform == "win32" else shlex.join(arguments)
     if here is None:
-        return f"minidalle {' '.join(arguments)}"
+        return f"minidalle {words}"
     where = f" --nnodes {here.machines} … (the same on each machine)" if here.machines > 1 else ""
-    return f"torchrun{where} --nproc-per-node {here.local_size} -m minidalle {' '.join(arguments)}"
+    return f"torchrun{where} --nproc-per-node {here.local_size} -m minidalle {words}"
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def test_a_part_of_which_nothing_can_be_read(source: DataConfig, run: Path, tmp_
 def test_killed_and_stopped_it_goes_on_with_the_same_bytes(
     source: DataConfig, run: Path, whole: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "my tokens"
     command = [sys.executable, world.__file__, "encode", source.source, "--run", str(run), "--out", str(out)]
     seen, said = [], ""
     for number, upto in ((signal.SIGKILL, 60), (signal.SIGINT, 100)):
@@ -150,7 +150,7 @@ def test_killed_and_stopped_it_goes_on_with_the_same_bytes(
     assert (killed, stopped) == (-signal.SIGKILL, 130), said
     assert 2 <= first < second < 10
     assert said.splitlines()[-1].startswith("encode: stopped; ")
-    assert f"To go on: minidalle encode {source.source} --run {run}" in said
+    assert f"To go on: minidalle encode {source.source} --run {run} --out '{out}'" in said
     (out / ".part-000008.npy.x.part").write_bytes(b"half")  # as a process leaves it that is killed while it writes
     done: list[Encoded] = []
     encode(source, run, out, watch=done.append)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,11 +116,16 @@ def test_half_an_environment_is_refused_in_a_line(change: dict[str, str | None],
 
 def test_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torchrun.command(["run", "--seed", "1"]) == "minidalle run --seed 1"
+    quoted = "minidalle encode 'shards/*.tar' --out 'my tokens'"
+    assert torchrun.command(["encode", "shards/*.tar", "--out", "my tokens"]) == quoted
     for name, value in STARTED.items():
         monkeypatch.setenv(name, value)
     assert torchrun.follows()
     expected = "torchrun --nnodes 2 … (the same on each machine) --nproc-per-node 2 -m minidalle run"
     assert torchrun.command(["run"]) == expected
+    assert torchrun.command(["run", "--out", "my run"]) == f"{expected} --out 'my run'"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert torchrun.command(["run", "--out", "my run"]) == f'{expected} --out "my run"'
 
 
 def test_a_place_that_is_not_there_is_refused_by_the_first_rank_alone(monkeypatch: pytest.MonkeyPatch) -> None:

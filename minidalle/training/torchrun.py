@@ -93,7 +93,7 @@ def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
         What rank 0 needs. None on another rank, after it did all that rank 0 asked for.
 
     Raises:
-        InvalidValue: there are other ranks than are asked for, or fewer GPUs.
+        InvalidValue: there are other ranks than are asked for, or fewer GPUs; or several ranks are to share one.
     """
     if here := seat():
         device = place(here, device, ranks)
@@ -103,8 +103,8 @@ def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
         return Meeting(device, here.size, lead(here, device))
     device = str(pick_device(device))
     ranks = ranks or usual or ranks_that_pay(device)
-    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
-    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
+    several = f"; for several: torchrun --nproc-per-node {ranks} -m minidalle …" if device.startswith("cuda") else ""
+    require(ranks == 1 or device == "cpu", "--ranks", ranks, f"1 on a GPU{several}")
     return Meeting(device, ranks, nullcontext(launch))
 
 

@@ -128,6 +128,18 @@ def test_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torchrun.command(["run", "--out", "my run"]) == f'{expected} --out "my run"'
 
 
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [("mps", "--ranks=2: expected 1 on a GPU$"), ("cuda", "--ranks=2: expected 1 on a GPU; for several: torchrun")],
+)
+def test_ranks_do_not_share_a_gpu(device: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchrun, "pick_device", torch.device)
+    with pytest.raises(InvalidValue, match=words):
+        torchrun.meet(device, 2)
+    assert torchrun.meet(device, 0) is not None
+    assert torchrun.meet("cpu", 2) is not None
+
+
 def test_a_place_that_is_not_there_is_refused_by_the_first_rank_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = list[int]()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

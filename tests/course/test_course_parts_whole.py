@@ -4,9 +4,9 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,15 +149,15 @@ def test_what_other_ranks_read_is_what_was_read_first(tmp_path: Path, capsys: py
     with own_parts(folder) as (block, ids):
         (folder / "answers.py").write_text("def encode(text, vocab, ranks):\n    raise SystemExit\n")
         sent = pickle.dumps(block)
-        assert tempfile.gettempdir().encode() not in sent  # another machine has no such folder
-        with pickle.loads(sent)():
-            assert bpe.encode("", {}, {}) == []
-            assert bpe.encode.__module__.startswith("submission_")
     assert ids == tuple(key for key in EXERCISES if key != "tokenization.decode")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Running the code in {folder}: it is yours, and can do all that you can."
     assert said[-1].startswith("Drawn by ")
     assert bpe.encode is EXERCISES["tokenization.encode"].reference
+    shutil.rmtree(folder)
+    with pickle.loads(sent)():  # as on another machine, which has neither this folder nor a copy of it
+        assert bpe.encode("", {}, {}) == []
+        assert bpe.encode.__module__.startswith("submission_")
 
 
 def test_of_folders_within_folders_the_same_is_read(tmp_path: Path) -> None:

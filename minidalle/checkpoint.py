@@ -33,25 +33,35 @@ def atomic_write(path: Path, content: bytes | str | Callable[[Path], None]) -> N
     """Write a file so that a reader, a crash or a full disk sees the old file or the new one, never half of one.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file; its folder is made if need be. What is there and no file, as /dev/stdout or a pipe, stays what
+            it is: the content is sent there.
         content: what to write, or a function that writes it to the path that it is given.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; the old file, if any, is untouched.
     """
     path = Path(path)
-    handle, draft = -1, ""
+    draft, place = "", None if _is_no_file(path) else path.parent
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, draft = tempfile.mkstemp(dir=place, prefix=f".{path.name}.", suffix=".part")
         _fill(handle, Path(draft), content)
-        os.chmod(draft, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        os.replace(draft, path)
+        if place is None:
+            with open(path, "ab") as stream:
+                stream.write(Path(draft).read_bytes())
+        else:
+            os.chmod(draft, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+            os.replace(draft, path)
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if draft and os.path.exists(draft):
             os.unlink(draft)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether there is something that may not be replaced: a device, a pipe, or a name that the system has for one."""
+    return path.exists() and not path.is_dir() and (not path.is_file() or path.parent == Path("/dev"))
 
 
 def _fill(handle: int, draft: Path, content: bytes | str | Callable[[Path], None]) -> None:

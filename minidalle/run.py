@@ -13,9 +13,10 @@ from minidalle.data import CaptionedPictures, DataConfig
 from minidalle.data.origin import note_data, open_pictures, other_data, settled
 from minidalle.data.pictures import write_skipped
 from minidalle.errors import require
+from minidalle.lock import alone
 from minidalle.presets import JudgePreset, Preset
 from minidalle.reports.run import write_report
-from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
+from minidalle.run_notes import Say, counted, note_codec, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
@@ -64,7 +65,8 @@ def run(
         The report's file, or None if not all stages were asked for.
 
     Raises:
-        InvalidValue: the folder holds a run with other settings or data; or the data cannot be used, or are too few.
+        InvalidValue: the folder holds a run with other settings or data, or a BART of another VQGAN, or somebody else
+            trains there; or the data cannot be used, or are too few.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
     met = torchrun.meet(device, ranks, preset.training.ranks)
@@ -73,7 +75,7 @@ def run(
     device, size, group = met
     preset = replace(preset, training=replace(preset.training, ranks=size))
     _check_ranks(preset, folder, stages, size)
-    with group as launch:
+    with group as launch, alone(folder / "lock", "--out", "trains"):
         data = _claim(folder, preset, stages, data, say)
         _note_parts(folder, parts)
         source = partial(open_pictures, data, preset.vqgan.image_size)  # from the cache now: ranks share one file
@@ -105,10 +107,12 @@ def _train(
             train_tokenizer(folder, preset.tokenizer, source, preset.training.bart.reword > 0)
     bart = partial(train_bart, shard=shard)
     for name, work, config in (("vqgan", train_vqgan, preset.vqgan), ("bart", bart, preset.bart)):
+        if name == "bart" and name in stages:
+            note_codec(folder)
         if name in stages and not (folder / f"{name}.safetensors").exists():
             say(f"training the {name} with {counted(preset.training.ranks)} on {device}")
-            if name == "bart" and (alone := preset.training.bart.draft_steps):
-                say(f"first its draft alone, for {alone:,} steps; then all of it, at a fraction of the speed")
+            if name == "bart" and (drafting := preset.training.bart.draft_steps):
+                say(f"first its draft alone, for {drafting:,} steps; then all of it, at a fraction of the speed")
             with timed(folder, name):
                 start(work, folder, config, preset.training, source, device, watch=watch)
     for name in JUDGES:

@@ -1,18 +1,19 @@
-"""What a run's folder says of the run: its settings, which must not change, and the seconds that each stage took."""
+"""What a run's folder says of the run: its settings and codes, which must not change, and the seconds of each stage."""
 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minidalle.checkpoint import load_json, save_json
+from minidalle.checkpoint import CheckpointError, load_json, save_json
 from minidalle.errors import InvalidValue
 from minidalle.presets import Preset
+from minidalle.training.codec import load_codec
 
 Say = Callable[[str], None]
 
@@ -77,17 +78,48 @@ def refuse(folder: Path, changed: list[str]) -> None:
         )
 
 
+def note_codec(folder: Path) -> None:
+    """Note which tokenizer and VQGAN a run's BART is begun with, or check that they are those noted when it was.
+
+    Of a BART that was begun before this was noted, nothing is known, and nothing is said.
+
+    Raises:
+        InvalidValue: the BART has learnt another one's tokens, which mean nothing to this one.
+        CheckpointError: the run has no tokenizer or VQGAN.
+    """
+    noted = load_json(folder / "run.json")
+    begun = (folder / "bart.safetensors").exists() or (folder / "training" / "bart").exists()
+    if begun and "codec" not in noted:
+        return
+    encoding = load_codec(folder, torch.device("cpu")).encoding()
+    codec = {"tokenizer": encoding.tokenizer, "vqgan": encoding.vqgan}
+    if not begun:
+        save_json(folder / "run.json", {**noted, "codec": codec})
+    elif others := [name for name in codec if codec[name] != noted["codec"][name]]:
+        raise InvalidValue(
+            f"{folder} holds a BART that learnt the tokens of another {' and another '.join(others)}: bring that back, "
+            f"or delete {folder / 'bart.safetensors'} and {folder / 'training' / 'bart'} to train one anew"
+        )
+
+
 @contextmanager
 def timed(folder: Path, stage: str) -> Iterator[None]:
     """Add the seconds that a stage took to those noted in `run.json`, also when it is stopped."""
     began = time.monotonic()
-    try:
-        yield
-    finally:
+
+    def note() -> None:
         noted = load_json(folder / "run.json")
         seconds = noted.setdefault("seconds", {})
         seconds[stage] = round(seconds.get(stage, 0) + time.monotonic() - began, 1)
         save_json(folder / "run.json", noted)
+
+    try:
+        yield
+    except BaseException:
+        with suppress(CheckpointError):  # why it stopped matters more, such as that the disk is full
+            note()
+        raise
+    note()
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:

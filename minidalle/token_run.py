@@ -10,8 +10,9 @@ from minidalle.checkpoint import save_json
 from minidalle.data.origin import other_data
 from minidalle.data.token_shards import TokenShards
 from minidalle.errors import require
+from minidalle.lock import alone
 from minidalle.presets import Preset
-from minidalle.run_notes import Say, counted, noted_run, refuse, settings_of, timed
+from minidalle.run_notes import Say, counted, note_codec, noted_run, refuse, settings_of, timed
 from minidalle.training import torchrun
 from minidalle.training.codec import Codec, load_codec, refuse_others, save_codec
 from minidalle.training.loop import Watch
@@ -36,7 +37,7 @@ def run_on_tokens(
 
     Raises:
         InvalidValue: the tokens are not all there, or too few; or the folder holds a run with other settings or data,
-            or another tokenizer or VQGAN.
+            or another tokenizer or VQGAN, or somebody else trains there.
         Interrupted, Diverged, CheckpointError: see `minidalle.training.loop.train`.
     """
     met = torchrun.meet(device, ranks, preset.training.ranks)
@@ -46,9 +47,10 @@ def run_on_tokens(
     preset.training.bart.check_ranks(size)
     codec = load_tokens_codec(tokens)
     preset = replace(preset_for(preset, codec), training=replace(preset.training, ranks=size))
-    with group as launch:
+    with group as launch, alone(folder / "lock", "--out", "trains"):
         _claim(folder, preset, TokenShards(tokens), codec, say)
         save_codec(codec, folder)
+        note_codec(folder)
         if not (folder / "bart.safetensors").exists():
             say(f"training the bart with {counted(size)} on {device}")
             work = partial(train_bart_on_tokens, shard=shard)

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 PACKAGE = "minidalle"
 
 FLOORS = (
-    {"errors", "lazy", "runtime", "checkpoint"},
+    {"errors", "lazy", "lock", "runtime", "checkpoint"},
     {"tokenization", "vqgan", "bart", "sampling", "data"},
     {"clip", "pipeline"},
     {"training"},

@@ -47,6 +47,35 @@ def test_writes_what_it_is_given_and_leaves_no_draft(tmp_path: Path, content: st
     assert names(path.parent) == ["file"]
 
 
+@pytest.mark.parametrize("content", ["bytes", b"bytes", lambda draft: draft.write_text("bytes")])
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path, content: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    atomic_write(pipe, content)
+    assert os.read(reader, 100) == b"bytes"
+    os.close(reader)
+    assert pipe.is_fifo()
+    (tmp_path / "link").symlink_to("/dev/null")
+    atomic_write(tmp_path / "link", content)
+    assert names(tmp_path) == ["link", "pipe"]
+    assert (tmp_path / "link").is_char_device()
+
+
+@pytest.mark.parametrize("through", ["a pipe", "a file"])
+def test_standard_output_is_written_to(tmp_path: Path, through: str) -> None:
+    code = """import os; from minidalle.checkpoint import save_json; from pathlib import Path
+os.replace = None  # it would take /dev/stdout from the machine
+save_json(Path('/dev/stdout'), {'a': 1})"""
+    with open(tmp_path / "file", "w") as file:
+        out = subprocess.run(
+            [sys.executable, "-c", code], stdout=file if through == "a file" else -1, check=True
+        ).stdout
+    assert json.loads(out or (tmp_path / "file").read_text()) == {"a": 1}
+    assert Path("/dev/stdout").is_symlink()
+    assert names(tmp_path) == ["file"]
+
+
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
 def test_files_have_the_mode_that_the_user_asks_for(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from minidalle import run_notes
+from minidalle.checkpoint import CheckpointError
 from minidalle.errors import InvalidValue
 from minidalle.presets import TINY, Preset
 from minidalle.run import STAGES
-from minidalle.run_notes import noted_run, settings_of
+from minidalle.run_notes import noted_run, settings_of, timed
+from minidalle.training.loop import Interrupted
 
 
 def other_bart(**changes: object) -> Preset:
@@ -84,3 +87,20 @@ def test_imported_weights_are_not_trained_further(tmp_path: Path) -> None:
 
 def test_a_new_folder_notes_nothing(tmp_path: Path) -> None:
     assert noted_run(tmp_path, TINY, STAGES, print) is None
+
+
+def test_a_stage_that_is_stopped_is_timed_and_its_own_error_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted, match="at step 3"), timed(folder, "bart"):
+        raise Interrupted("stopped at step 3")
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["seconds"].keys() == {"bart"}
+
+    def full(path: Path, value: object) -> None:
+        raise CheckpointError(f"cannot write {path}")
+
+    monkeypatch.setattr(run_notes, "save_json", full)
+    with pytest.raises(Interrupted, match="at step 3"), timed(folder, "bart"):
+        raise Interrupted("stopped at step 3")
+    with pytest.raises(CheckpointError, match=r"cannot write .*run\.json"), timed(folder, "bart"):
+        pass

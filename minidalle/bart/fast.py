@@ -117,13 +117,14 @@ class Decoding:
         length, longest = noise.shape[1], self.decoder.bart.config.image_length
         require(length <= longest, "image tokens", length, f"at most {longest}")
         rooms = self._rooms()
-        if self._graph and self._graphs is None:
-            self._graphs = StepGraphs(self._step, self._restart, set(rooms))
-        step = self._graphs or self._step
-        self._restart()
-        for position in range(length):
-            self._noise.copy_(noise[:, position])
-            step(rooms[position])
+        with torch.cuda.device_of(self._tokens):  # where graphs are recorded and played; on a CPU, nothing
+            if self._graph and self._graphs is None:
+                self._graphs = StepGraphs(self._step, self._restart, set(rooms))
+            step = self._graphs or self._step
+            self._restart()
+            for position in range(length):
+                self._noise.copy_(noise[:, position])
+                step(rooms[position])
         return self._tokens[:, 1 : length + 1].clone()
 
     def _rooms(self) -> list[int]:

@@ -8,7 +8,7 @@ WARM_UPS = 3  # steps before recording, as torch's manual has them: libraries ch
 
 
 class StepGraphs:
-    """A step, recorded once for each of some sizes of the room that attention looks over.
+    """A step, recorded once for each of some sizes of the room that attention looks over, on the current GPU.
 
     Args:
         step: takes a room; reads and writes tensors that stay where they are, and never waits for the GPU.
@@ -29,7 +29,8 @@ class StepGraphs:
             torch.cuda.current_stream().wait_stream(side)
             torch.cuda.synchronize()
             self._graphs[room] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graphs[room], pool=pool):
+            # on a stream of this GPU's: torch's own is one of the GPU that recorded first
+            with torch.cuda.graph(self._graphs[room], pool=pool, stream=side):
                 step(room)
 
     def __call__(self, room: int) -> None:

@@ -69,8 +69,8 @@ def _norms(weights: Weights, dtype: torch.dtype) -> Weights:
     norms = {name: weights[name] for name in names if name in weights}
     return {
         name: {
-            "scale": norm.get("scale", torch.ones_like(norm["bias"])).detach().to(dtype),
-            "bias": norm["bias"].detach().to(dtype),
+            "scale": norm.get("scale", torch.ones_like(norm["bias"])).detach().to(dtype, copy=True),
+            "bias": norm["bias"].detach().to(dtype, copy=True),
         }
         for name, norm in norms.items()
     }

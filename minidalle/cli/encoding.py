@@ -17,6 +17,7 @@ from minidalle.pipeline import SHIPPED
 from minidalle.runtime import pick_device
 from minidalle.training.encoding import Encoded, encode_share
 from minidalle.training.loop import Interrupted
+from minidalle.training.torchrun import command
 
 
 class EncodingWatcher:
@@ -59,7 +60,7 @@ def show_encoding(data: DataConfig, run: Path | None, out: Path, shard: str, dev
         with watcher.bar:
             done = encode_share(data, run or SHIPPED, out, share, pick_device(device), watcher, say=watcher.say)
     except Interrupted as stopped:
-        print(f"{stopped}. To go on: minidalle {' '.join(sys.argv[1:])}", file=sys.stderr)
+        print(f"{stopped}. To go on: {command(sys.argv[1:])}", file=sys.stderr)
         raise typer.Exit(130) from None
     skipped = sum(count for _, count in done.skipped)
     usable = done.rows or (not skipped and share.count > 1)  # one of several may have no share of few rows

@@ -1,7 +1,5 @@
 """`--parts DIR`: for one command, a student's functions stand in the pipeline, and it says whose parts took part."""
 
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minidalle.course.parts import mine, noted, use_from
-from minidalle.course.submission import notebooks, read_functions
+from minidalle.course.submission import contents, read_functions
 from minidalle.errors import known_as, require
 from minidalle.exercises import EXERCISES
 from minidalle.training.torchrun import follows
@@ -31,31 +29,19 @@ def own_parts(folder: Path | None) -> Iterator[tuple["Block", tuple[str, ...]]]:
     if folder is None or follows():  # rank 0 sends its own
         yield nullcontext, ()
         return
-    with tempfile.TemporaryDirectory(prefix="minidalle-parts-") as place:
-        with known_as("--parts", field="path"):
-            notebooks(folder)  # says what is wrong with the name as it was typed
-        copy = _copied(folder, Path(place))
-        print(f"Running the code in {folder}: it is yours, and can do all that you can.")
-        read = read_functions(folder)
-        for words in read.skipped:
-            print(f"Left out: {words}")
-        names = [exercise.name for exercise in EXERCISES.values()]
-        require(any(name in names for name in read.functions), "--parts", str(folder),
-                f"functions with an exercise's name, such as {names[0]}")  # fmt: skip
-        parts = mine(read.functions)
-        with noted(parts) as called:
-            yield partial(use_from, copy, tuple(parts)), tuple(parts)
-        print(credit(parts, called))
-
-
-def _copied(folder: Path, place: Path) -> Path:
-    """The notebooks as they are now: other ranks read them later, when they may have been edited."""
-    folder = folder.resolve()
-    for file in notebooks(folder):
-        copy = place / file.relative_to(folder.parent)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-    return place / folder.name
+    with known_as("--parts", field="path"):
+        files = contents(folder)  # other ranks get them later, perhaps elsewhere, when they may have been edited
+    print(f"Running the code in {folder}: it is yours, and can do all that you can.")
+    read = read_functions(folder)
+    for words in read.skipped:
+        print(f"Left out: {words}")
+    names = [exercise.name for exercise in EXERCISES.values()]
+    require(any(name in names for name in read.functions), "--parts", str(folder),
+            f"functions with an exercise's name, such as {names[0]}")  # fmt: skip
+    parts = mine(read.functions)
+    with noted(parts) as called:
+        yield partial(use_from, files, tuple(parts)), tuple(parts)
+    print(credit(parts, called))
 
 
 def credit(parts: Collection[str], called: Collection[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FunctionType
 from typing import Any, Literal
 
@@ -70,9 +71,19 @@ def noted(parts: Mapping[str, Function]) -> Iterator[set[str]]:
 
 
 @contextmanager
-def use_from(path: Path, ids: Collection[str]) -> Iterator[None]:
-    """Like `use`, with the functions that a notebook or folder has for some exercises; they are not checked."""
-    functions = read_functions(path).functions
+def use_from(files: Mapping[str, bytes], ids: Collection[str]) -> Iterator[None]:
+    """Like `use`, with the functions that notebooks have for some exercises; they are not checked.
+
+    Args:
+        files: what `contents` gave, perhaps on another machine.
+        ids: of the exercises.
+    """
+    with TemporaryDirectory(prefix="minidalle-parts-") as place:
+        for name, content in files.items():
+            file = Path(place, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        functions = read_functions(place).functions
     with use({key: functions[EXERCISES[key].name] for key in ids}):
         yield
 

@@ -46,6 +46,16 @@ def notebooks(path: Path) -> list[Path]:
     return []
 
 
+def contents(path: Path) -> dict[str, bytes]:
+    """What is in `notebooks(path)`, by their names within the folder: to be read elsewhere, or later, as it is now.
+
+    Raises:
+        InvalidValue: see `notebooks`.
+    """
+    folder = path if path.is_dir() else path.parent
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in notebooks(path)}
+
+
 def _hidden(inside: Path) -> bool:
     return any(part.startswith(".") or part in ("__pycache__", "node_modules") for part in inside.parts)
 

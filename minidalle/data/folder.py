@@ -21,6 +21,7 @@ from minidalle.data.rows import (
     Rows,
     first_caption,
     pick_column,
+    printable,
     split_roles,
 )
 from minidalle.data.store import file_stamp, fingerprint
@@ -67,7 +68,7 @@ def folder_source(folder: Path, config: DataConfig) -> RawSource | None:
 
 def _raw(folder: Path, rows: Iterable[Captioned]) -> Iterator[RawRow]:
     for name, caption in rows:
-        yield RawRow(name, caption, (folder / name).read_bytes)
+        yield RawRow(printable(name), caption, (folder / name).read_bytes)
 
 
 def visible(folder: Path) -> list[Path]:

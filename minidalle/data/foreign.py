@@ -23,7 +23,7 @@ from minidalle.data.folder import folder_source, visible
 from minidalle.data.huggingface import count_parquet_rows, hub_revision, hub_rows, parquet_rows, saved_rows
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.render import UnreadablePicture, decode_picture
-from minidalle.data.rows import TRAIN, Counts, RawRow, RawSource, Rows, split_roles, split_words
+from minidalle.data.rows import TRAIN, Counts, RawRow, RawSource, Rows, printable, split_roles, split_words
 from minidalle.data.shards import count_shard_rows, shard_rows
 from minidalle.data.store import file_stamp, fingerprint, store_pictures, stored_pictures
 from minidalle.errors import InvalidValue, require
@@ -79,6 +79,7 @@ def located(config: DataConfig) -> DataConfig:
     """The same source by a name that means the same elsewhere and later: a whole path, or a Hub data set's commit."""
     local = os.path.abspath(os.path.expanduser(config.source))
     if os.path.exists(local) or glob.glob(local, recursive=True):
+        require(local == printable(local), "data", config.source, "a path in UTF-8, to be noted in the run: rename it")
         require(config.subset is None, "subset", config.subset, "None: only data sets on the Hub have subsets")
         return replace(config, source=local)
     wanted = (

@@ -87,6 +87,15 @@ def first_caption(value: Any) -> str:
     return ""
 
 
+def printable(name: str) -> str:
+    """A file's name, or a name made of it, as it can be written down: bytes that are not UTF-8 are spelt out.
+
+    >>> printable(b"caf\\xe9.png".decode(errors="surrogateescape"))
+    'caf\\\\udce9.png'
+    """
+    return name.encode(errors="backslashreplace").decode()
+
+
 def split_roles(names: Collection[str], asked: str | None) -> dict[str, str]:
     """What a source's own splits are for: its name of a split → `train` or `dev`. Others, such as `test`, are not read.
 

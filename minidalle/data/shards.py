@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minidalle.data.config import DataConfig
 from minidalle.data.render import UnreadablePicture
-from minidalle.data.rows import PICTURES, RawRow, first_caption, pick_column
+from minidalle.data.rows import PICTURES, RawRow, first_caption, pick_column, printable
 from minidalle.errors import InvalidValue
 
 # `datasets` has a builder for these, which is used for shards on the Hub. It refuses a shard in which one row is a .png
@@ -34,7 +34,7 @@ def shard_rows(shards: Sequence[Path], config: DataConfig) -> Iterator[RawRow]:
     for shard in shards:
         for name, files in _grouped(shard):
             picture = partial(_content, files, _ending(files, config.image_column))
-            yield RawRow(f"{shard.name}/{name}", _caption(files, config), picture)
+            yield RawRow(printable(f"{shard.name}/{name}"), _caption(files, config), picture)
 
 
 def count_shard_rows(shards: Sequence[Path]) -> int | None:

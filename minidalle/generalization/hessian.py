@@ -69,7 +69,7 @@ def rescaled(product: Product, params: Sequence[Tensor]) -> Product:
         product: H's.
         params: the weights, P numbers altogether.
     """
-    sizes = flatten([param.detach() for param in params]).abs()
+    sizes = flatten([param.detach() for param in params]).abs().cpu()  # where float64 is; not every GPU has it
     return lambda v: sizes.to(v) * product(sizes.to(v) * v)
 
 

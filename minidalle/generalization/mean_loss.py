@@ -68,15 +68,16 @@ class MeanLoss:
             for loss_sum, _ in self.batches:
                 loss = loss_sum()
                 check_loss(loss)
-                total += flatten(torch.autograd.grad(loss, self.params, materialize_grads=True)).to(total)
+                total += flatten(torch.autograd.grad(loss, self.params, materialize_grads=True)).cpu()
         return unflatten((total / self.tokens).to(self.params[0]), self.params)
 
     def product(self, v: Tensor) -> Tensor:
         """The loss's Hessian times a vector, [P] → [P]; see `hvp`."""
-        total = torch.zeros_like(v)
+        total, there = torch.zeros_like(v), v.to(self.params[0])
         with evaluating(self.model):
             for loss_sum, _ in self.batches:
-                total += hvp(loss_sum, self.params, v)
+                product = hvp(loss_sum, self.params, there)
+                total += product.to(v.device)  # first there, then float64: not every GPU has that
         return total / self.tokens
 
 

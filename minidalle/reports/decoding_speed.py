@@ -205,7 +205,7 @@ def time_fast(decoder: FastDecoder, inputs: Inputs, task: Task, name: str, preci
     said = fast_logits(decoder, inputs.text, inputs.mask, inputs.forced)
     off = ((said - inputs.logits).square().mean().sqrt() / inputs.logits.std()).item()
     if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(task.device)
     decoding = decoder.open(task.pictures, len(inputs.text), inputs.text.shape[1], chooser(task.preset))
     decoding.read(inputs.text, inputs.mask)
     some = inputs.noise[:, : task.tokens]
@@ -218,7 +218,7 @@ def time_fast(decoder: FastDecoder, inputs: Inputs, task: Task, name: str, preci
     return Speed(
         name=name, precision=precision, milliseconds=1e3 * middle(list(runs)), runs=runs, off=off,
         whole=middle(seconds(whole, task.device, task.runs)) if on_gpu else None,
-        gigabytes=torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
+        gigabytes=torch.cuda.max_memory_allocated(task.device) / 1e9 if on_gpu else None,
     )  # fmt: skip
 
 

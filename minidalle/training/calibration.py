@@ -59,13 +59,12 @@ def _derivatives(bart: Bart, tokens: TokenRows, rows: np.ndarray, inverse: Tenso
     """
     total = torch.zeros(3, dtype=torch.float64)
     for logits, image in row_logits(bart, tokens, rows):
-        scaled = logits.double() * inverse.to(logits.device)
-        log_chance = scaled.log_softmax(-1)
-        chance, z = log_chance.exp(), logits.double()
+        z, own = logits.cpu().double(), image.cpu().unsqueeze(-1)  # not every GPU has float64
+        log_chance = (z * inverse).log_softmax(-1)
+        chance = log_chance.exp()
         mean = (chance * z).sum(-1)
-        own = image.unsqueeze(-1)
         nats = -log_chance.gather(-1, own).squeeze(-1)
         slope, curvature = mean - z.gather(-1, own).squeeze(-1), (chance * z**2).sum(-1) - mean**2
-        total += torch.stack([part.sum() for part in (nats, slope, curvature)]).cpu()
+        total += torch.stack([part.sum() for part in (nats, slope, curvature)])
     nats, slope, curvature = total / (len(rows) * tokens.image.shape[1])
     return nats.item(), slope, curvature

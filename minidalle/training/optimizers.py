@@ -74,9 +74,12 @@ class Optimizers:
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """A copy of a state in its parameter's memory format: the fused AdamW pairs numbers by their place in memory."""
+    """A copy of a state in its parameter's memory format: the fused AdamW pairs numbers by their place in memory.
+
+    A copy, since what was read may lie in a mapped file, which could not be deleted while it is used.
+    """
     if value.shape != parameter.shape:
-        return value  # a count of steps
+        return value.clone()  # a count of steps
     return torch.empty_like(parameter).copy_(split_like(parameter, value))
 
 

@@ -3,8 +3,10 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from torch import Tensor
 
@@ -59,7 +61,8 @@ class Snapshots:
             shutil.rmtree(draft, ignore_errors=True)
         for step in self.steps()[: -self.keep]:
             if step != position.best_step:
-                self._discard(step)
+                with suppress(OSError):  # the next time, perhaps: what matters is saved
+                    self._discard(step)
 
     def load(self, step: int) -> tuple[Position, Tensors]:
         """Read the checkpoint of a step.
@@ -88,7 +91,7 @@ class Snapshots:
     def _discard(self, step: int) -> None:
         """Delete a checkpoint, if it is there: under another name, since a process may be killed halfway."""
         if self._place(step).exists():
-            leftover = self.folder / f"draft-old-{os.getpid()}"
+            leftover = self.folder / f"draft-old-{uuid4().hex}"  # a network disk may keep an earlier one for a while
             os.replace(self._place(step), leftover)
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import shlex
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -91,7 +93,7 @@ def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
         What rank 0 needs. None on another rank, after it did all that rank 0 asked for.
 
     Raises:
-        InvalidValue: there are other ranks than are asked for, or fewer GPUs.
+        InvalidValue: there are other ranks than are asked for, or fewer GPUs; or several ranks are to share one.
     """
     if here := seat():
         device = place(here, device, ranks)
@@ -101,18 +103,19 @@ def meet(device: str, ranks: int, usual: int = 0) -> Meeting | None:
         return Meeting(device, here.size, lead(here, device))
     device = str(pick_device(device))
     ranks = ranks or usual or ranks_that_pay(device)
-    gpus = f"1 on a GPU; for several: torchrun --nproc-per-node {ranks} -m minidalle …"
-    require(ranks == 1 or not device.startswith("cuda"), "--ranks", ranks, gpus)
+    several = f"; for several: torchrun --nproc-per-node {ranks} -m minidalle …" if device.startswith("cuda") else ""
+    require(ranks == 1 or device == "cpu", "--ranks", ranks, f"1 on a GPU{several}")
     return Meeting(device, ranks, nullcontext(launch))
 
 
 def command(arguments: list[str]) -> str:
-    """The command that starts this again with the same arguments."""
+    """The command that starts this again with the same arguments, quoted as a shell wants them."""
     here = seat()
+    words = subprocess.list2cmdline(arguments) if sys.platform == "win32" else shlex.join(arguments)
     if here is None:
-        return f"minidalle {' '.join(arguments)}"
+        return f"minidalle {words}"
     where = f" --nnodes {here.machines} … (the same on each machine)" if here.machines > 1 else ""
-    return f"torchrun{where} --nproc-per-node {here.local_size} -m minidalle {' '.join(arguments)}"
+    return f"torchrun{where} --nproc-per-node {here.local_size} -m minidalle {words}"
 
 
 @contextmanager

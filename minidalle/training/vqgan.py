@@ -21,6 +21,7 @@ from minidalle.vqgan.losses import LossWeights, psnr, reconstruction_loss
 from minidalle.vqgan.quantizer import code_statistics, codebook_usage
 
 KMEANS_PICTURES = 512  # that the codebook starts from: 32 k latents at 64 tokens each
+KMEANS_PIXELS = KMEANS_PICTURES * 128**2  # that are encoded at a time: larger pictures would not fit into a GPU at once
 RESTART_CANDIDATES = 256  # latents of a batch that dead codes may restart at
 
 
@@ -147,7 +148,8 @@ class VQGANStage:
         """k-means over the latents of a few hundred pictures, the same on every rank; then all take rank 0's codes."""
         chance = generator(self.seed, "codebook")
         pictures = torch.randperm(len(self.rows), generator=chance)[:KMEANS_PICTURES]
-        latents = self.vqgan.latents(self._load(self.rows[pictures.numpy()])).flatten(0, 1)
+        parts = pictures.split(max(1, KMEANS_PIXELS // self.vqgan.config.image_size**2))
+        latents = torch.cat([self.vqgan.latents(self._load(self.rows[part.numpy()])).flatten(0, 1) for part in parts])
         order = torch.randperm(len(latents), generator=chance).to(self.device)
         self.vqgan.quantize.initialize(latents, order)
         self.ranks.follow_first(*self.vqgan.quantize.state_dict().values())  # GPUs do not all add in the same order

@@ -1,5 +1,10 @@
 """Fast decoding against the readable: the same logits, and token for token the same pictures."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from bart_models import KINDS, PUBLISHED, make_bart
@@ -7,6 +12,7 @@ from torch import Tensor
 
 from minidalle.bart import Bart
 from minidalle.bart.fast import STRIDE, Choose, FastDecoder
+from minidalle.bart.fast_layers import pack_decoder
 from minidalle.bart.fast_linear import pack, product
 from minidalle.errors import InvalidValue
 from minidalle.sampling import decode_step, guide, picture_noise
@@ -135,6 +141,68 @@ def test_products(shape: tuple[int, int], precision: str, rows: int, biased: boo
     expected = torch.cat([torch.nn.functional.linear(x, layer["weight"], layer.get("bias")) for layer in layers], 1)
     scale = {"fp32": 1e-6, "bf16": 0.01, "int8": 0.015}[precision] * shape[1] ** 0.5
     assert (got - expected).abs().max() < 4 * scale
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_weights_are_copies(kind: str) -> None:
+    bart = make_bart(**KINDS[kind]).eval()
+    packed = [tensor for tensor in tensors_in(pack_decoder(bart, "fp32")) if not tensor.is_mkldnn]
+    own = {tensor.untyped_storage().data_ptr() for tensor in bart.state_dict().values()}
+    assert len(packed) > 4
+    assert not [tensor.shape for tensor in packed if tensor.untyped_storage().data_ptr() in own]
+
+
+def tensors_in(weights: Any) -> Iterator[Tensor]:
+    if isinstance(weights, Tensor):
+        yield weights
+    elif isinstance(weights, dict | list):
+        for part in weights.values() if isinstance(weights, dict) else weights:
+            yield from tensors_in(part)
+
+
+class Cards:
+    """A stand-in for torch.cuda with two GPUs: what is made belongs to the current one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.current, self.made, self.recorded = 0, list[int](), list[int]()
+        for name in ("device_of", "graph_pool_handle", "Stream", "current_stream", "CUDAGraph", "graph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda: self.made.append(self.current))
+
+    @contextmanager
+    def device_of(self, tensor: Tensor) -> Iterator[None]:
+        self.current = 1  # where all tensors are
+        yield
+        self.current = 0
+
+    def graph_pool_handle(self) -> None:
+        return None
+
+    def Stream(self) -> SimpleNamespace:  # noqa: N802 (torch's name)
+        self.made.append(self.current)
+        return SimpleNamespace(wait_stream=lambda other: None, card=self.current)
+
+    current_stream = CUDAGraph = Stream
+
+    def graph(self, graph: SimpleNamespace, pool: None, stream: SimpleNamespace) -> AbstractContextManager[None]:
+        self.recorded += [graph.card, stream.card]
+        graph.replay = lambda: self.made.append(self.current)
+        return nullcontext()
+
+
+def test_graphs_are_recorded_and_played_where_the_tensors_are(
+    captions: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with two GPUs, where the second one was asked for."""
+    cards = Cards(monkeypatch)
+    text, mask = (tensor[:1] for tensor in captions)
+    decoding = FastDecoder(make_bart().eval()).open(1, 1, 9, chooser(SAMPLINGS[0]), graph=True)
+    decoding.read(text, mask)
+    decoding.write(torch.zeros(1, 3, 16))
+    assert set(cards.recorded) == {1}
+    assert set(cards.made) == {1}
+    assert cards.current == 0
 
 
 def test_what_cannot_be_done_is_named(captions: tuple[Tensor, Tensor]) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -20,6 +22,7 @@ from minidalle.bart import Bart
 from minidalle.cli.drawing import draw_captions
 from minidalle.cli.own_parts import credit, own_parts
 from minidalle.course.parts import noted, use, use_from
+from minidalle.course.submission import contents
 from minidalle.course.swap import standing
 from minidalle.data import DataConfig
 from minidalle.errors import InvalidValue
@@ -133,7 +136,7 @@ def tell(ranks: Ranks, folder: Path) -> None:
 def test_every_rank_has_them(tmp_path: Path) -> None:
     text = "def encode(text, vocab, ranks):\n    return ['mine', len(text)]\n"
     functions_of(text, tmp_path)
-    block = partial(use_from, tmp_path / "answers.py", ("tokenization.encode",))
+    block = partial(use_from, contents(tmp_path / "answers.py"), ("tokenization.encode",))
     with block():
         launch(_in_block, 2, block, tell, tmp_path)
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["['mine', 3]"] * 2
@@ -145,14 +148,24 @@ def test_what_other_ranks_read_is_what_was_read_first(tmp_path: Path, capsys: py
     functions_of(solved({"decode": ""}), folder)
     with own_parts(folder) as (block, ids):
         (folder / "answers.py").write_text("def encode(text, vocab, ranks):\n    raise SystemExit\n")
-        with block():
-            assert bpe.encode("", {}, {}) == []
-            assert bpe.encode.__module__.startswith("submission_")
+        sent = pickle.dumps(block)
     assert ids == tuple(key for key in EXERCISES if key != "tokenization.decode")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"Running the code in {folder}: it is yours, and can do all that you can."
     assert said[-1].startswith("Drawn by ")
     assert bpe.encode is EXERCISES["tokenization.encode"].reference
+    shutil.rmtree(folder)
+    with pickle.loads(sent)():  # as on another machine, which has neither this folder nor a copy of it
+        assert bpe.encode("", {}, {}) == []
+        assert bpe.encode.__module__.startswith("submission_")
+
+
+def test_of_folders_within_folders_the_same_is_read(tmp_path: Path) -> None:
+    for name, lesson in (("decode", "a"), ("encode", "b/c")):
+        (tmp_path / lesson).mkdir(parents=True)
+        functions_of(f"def {name}(*arguments):\n    return {lesson!r}\n", tmp_path / lesson)
+    with use_from(contents(tmp_path), ("tokenization.encode", "tokenization.decode")):
+        assert (bpe.encode("", {}, {}), bpe.decode([], {})) == ("b/c", "a")
 
 
 def test_a_folder_without_an_exercise_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A folder of pictures with captions: every way to write them down, every kind of picture, every fault."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from minidalle.data import CaptionedPictures, DataConfig, foreign_pictures
+from minidalle.data.pictures import write_skipped
 from minidalle.errors import InvalidValue
 
 RED = (255, 0, 0)
@@ -92,6 +94,21 @@ def test_captions_from_texts_beside_the_pictures(folder: Path) -> None:
     pictures = read(folder)
     assert pictures.captions == ["caf\N{REPLACEMENT CHARACTER}", "a red band"]
     assert {name for name, _ in pictures.skipped} == {"broken.png", "clear.png", "grey.gif", "note.png"}
+
+
+def test_names_that_are_not_utf_8(folder: Path) -> None:
+    """As Latin-1 names are that somebody unpacked long ago: spelt out, also where the picture is skipped."""
+    for name, file in ((b"caf\xe9.png", "wide.png"), (b"caf\xe8.png", "broken.png")):
+        (folder / os.fsdecode(name)).write_bytes((folder / file).read_bytes())
+        (folder / os.fsdecode(name)).with_suffix(".txt").write_text("a café")
+    (folder / "clear.txt").write_text("nothing")
+    pictures = read(folder)
+    assert sorted(pictures.columns["key"]) == [r"caf\udce9.png", "clear.png"]
+    assert (r"caf\udce8.png", "image file is truncated") in pictures.skipped
+    write_skipped(folder / "skipped.csv", pictures.skipped)
+    place = folder.rename(os.fsdecode(bytes(folder.parent) + b"/\xe9"))
+    with pytest.raises(InvalidValue, match=r"/\\udce9': expected a path in UTF-8, to be noted in the run: rename it"):
+        read(place)
 
 
 def test_tables_in_folders_within_name_files_beside_them(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from apple_gpu import OnApple
 from curved import KINDS, bart_hessian, nats, tiny_bart, tiny_tokens
 from torch import nn
 
 from minidalle.errors import InvalidValue
+from minidalle.generalization import mean_loss
 from minidalle.generalization.hessian import flatten, hvp, rescaled
 from minidalle.generalization.lanczos import top_eigenvalue
 from minidalle.generalization.mean_loss import MeanLoss, bart_loss, evaluating
@@ -55,6 +57,16 @@ def test_dropout_is_off_and_every_mode_comes_back() -> None:
     assert all(param.grad is None for param in bart.parameters())
     noisy = hvp(lambda: nats(bart, TOKENS), loss.params, v)
     assert not torch.allclose(noisy, loss.product(v), rtol=0.01)  # the trap is real
+
+
+def test_a_gpu_without_float64_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = bart_loss(tiny_bart().float(), TOKENS, ALL, 3)
+    v = torch.ones(loss.dim).double()
+    expected = [flatten(loss.gradient()), loss.product(v)]
+    monkeypatch.setattr(mean_loss, "flatten", lambda tensors: flatten(tensors).as_subclass(OnApple))
+    monkeypatch.setattr(mean_loss, "hvp", lambda fn, params, v: hvp(fn, params, v).as_subclass(OnApple))
+    found = [flatten(loss.gradient()), loss.product(v)]
+    assert all(map(torch.equal, found, expected))
 
 
 def test_modes_come_back_after_an_error() -> None:

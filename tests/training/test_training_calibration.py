@@ -1,21 +1,25 @@
 """Temperature scaling: the temperature is the one that SciPy finds, and nothing but the logits' size changes."""
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from apple_gpu import OnApple
 from scipy.optimize import minimize_scalar
+from torch import Tensor
 from training_recipes import squares, tiny
 
 from minidalle.bart import Bart, BartConfig
 from minidalle.checkpoint import load_model
 from minidalle.data.tokens import TokenizedPictures
 from minidalle.errors import InvalidValue
-from minidalle.training import stages
+from minidalle.training import calibration, stages
 from minidalle.training.bart import row_logits, row_nats
 from minidalle.training.calibration import calibrate
 from minidalle.training.distributed import Ranks
@@ -62,6 +66,19 @@ def test_a_calibrated_model_stays_as_it_is() -> None:
     bart, tokens = world(6.0)
     calibrate(bart, tokens, ROWS)
     assert calibrate(bart, tokens, ROWS).temperature == pytest.approx(1, abs=1e-4)
+
+
+def test_a_gpu_without_float64_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    bart, tokens = world(6.0)
+    expected = calibrate(deepcopy(bart), tokens, ROWS)
+
+    def on_apple(*arguments: Any) -> Iterator[tuple[Tensor, ...]]:
+        return (tuple(part.as_subclass(OnApple) for part in parts) for parts in row_logits(*arguments))
+
+    monkeypatch.setattr(calibration, "row_logits", on_apple)
+    with pytest.raises(TypeError, match="float64"):
+        next(on_apple(bart, tokens, ROWS))[0].double()
+    assert calibrate(bart, tokens, ROWS) == expected
 
 
 def test_a_few_rows_cannot_make_it_certain() -> None:

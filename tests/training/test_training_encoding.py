@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from minidalle.checkpoint import load_json, save_model
 from minidalle.data import DataConfig, foreign_pictures
 from minidalle.data.token_manifest import Share, load_manifest
+from minidalle.data.token_parts import read_words
 from minidalle.data.token_shards import TokenShards
 from minidalle.data.tokens import tokenize
 from minidalle.errors import InvalidValue
@@ -127,10 +129,29 @@ def test_a_part_of_which_nothing_can_be_read(source: DataConfig, run: Path, tmp_
     assert TokenShards(tmp_path).take(torch.arange(5)).image.shape == (5, 16)
 
 
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_names_that_are_not_utf_8(run: Path, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "pictures"
+    place.mkdir()
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"caf\xe8", b"plain")]
+    for row, name in enumerate(names):
+        (place / f"{name}.png").write_bytes(world.picture(row))
+        (place / f"{name}.txt").write_text("" if row == 1 else "a café")
+    if kind == "tar":
+        with tarfile.open(tmp_path / "pictures.tar", "w") as archive:
+            for file in sorted(place.iterdir()):
+                archive.add(file, file.name)
+        place = tmp_path / "pictures.tar"
+    encode(DataConfig(str(place)), run, tmp_path / "out")
+    keys = read_words(tmp_path / "out", 0)["key"].to_pylist()
+    assert [key.removeprefix("pictures.tar/").removesuffix(".png") for key in keys] == [r"caf\udce9", "plain"]
+    assert r"caf\udce8" in (tmp_path / "out" / "shard-0-of-1-skipped.csv").read_text(encoding="utf-8")
+
+
 def test_killed_and_stopped_it_goes_on_with_the_same_bytes(
     source: DataConfig, run: Path, whole: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "my tokens"
     command = [sys.executable, world.__file__, "encode", source.source, "--run", str(run), "--out", str(out)]
     seen, said = [], ""
     for number, upto in ((signal.SIGKILL, 60), (signal.SIGINT, 100)):
@@ -150,7 +171,7 @@ def test_killed_and_stopped_it_goes_on_with_the_same_bytes(
     assert (killed, stopped) == (-signal.SIGKILL, 130), said
     assert 2 <= first < second < 10
     assert said.splitlines()[-1].startswith("encode: stopped; ")
-    assert f"To go on: minidalle encode {source.source} --run {run}" in said
+    assert f"To go on: minidalle encode {source.source} --run {run} --out '{out}'" in said
     (out / ".part-000008.npy.x.part").write_bytes(b"half")  # as a process leaves it that is killed while it writes
     done: list[Encoded] = []
     encode(source, run, out, watch=done.append)

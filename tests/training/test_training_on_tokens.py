@@ -9,10 +9,10 @@ import encoding_world as world
 import numpy as np
 import pytest
 import torch
-from training_recipes import tiny
+from training_recipes import squares, tiny
 
 from minidalle.bart import Bart
-from minidalle.checkpoint import load_json, save_model
+from minidalle.checkpoint import load_json, save_json, save_model
 from minidalle.cli.app import app
 from minidalle.data import DataConfig, foreign_pictures
 from minidalle.data.origin import data_of
@@ -20,8 +20,10 @@ from minidalle.data.token_shards import TokenShards
 from minidalle.data.tokens import tokenize
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage, load
-from minidalle.presets import PRESETS
+from minidalle.presets import PRESETS, Preset
+from minidalle.run import STAGES, _train
 from minidalle.run import run as run_all
+from minidalle.run_notes import note_codec, noted_run, settings_of
 from minidalle.token_run import run_on_tokens
 from minidalle.training.bart import BartStage
 from minidalle.training.calibration import calibrate
@@ -99,6 +101,8 @@ def test_a_run_of_tokens_is_a_run(tokens: Path, trained: Path, source: DataConfi
     assert pipeline.draw(["red boxes no. 3"], [0]).shape == (1, 3, 16, 16)
     assert data_of(trained) == source
     noted = load_json(trained / "run.json")
+    encoding = load_codec(tokens, CPU).encoding()
+    assert noted["codec"] == {"tokenizer": encoding.tokenizer, "vqgan": encoding.vqgan}
     assert (noted["data"]["pictures"], noted["preset"]["bart"]["text_vocab"]) == (145, pipeline.tokenizer.vocab_size)
     assert [path.name for path in sorted((trained / "training/bart/samples").iterdir())] == ["000006.png", "000012.png"]
     assert load_codec(trained, CPU).encoding() == load_codec(tokens, CPU).encoding()
@@ -130,6 +134,48 @@ def test_tokens_that_others_made_are_refused(tokens: Path, tmp_path: Path) -> No
     with pytest.raises(InvalidValue, match="the tokenizer and the VQGAN that encoded them in their folder, not others"):
         run_on_tokens(tiny(), tmp_path / "run", tmp_path / "tokens", "cpu", 1)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """The folder of a run whose tokenizer and VQGAN are there."""
+    world.write_run(tmp_path)
+    save_json(tmp_path / "run.json", settings_of(tiny()))
+    return tmp_path
+
+
+def another_vqgan(folder: Path) -> None:
+    (folder / "vqgan.safetensors").unlink()
+    vqgan = world.write_run(folder / "elsewhere", seed=1).vqgan
+    save_model(folder / "vqgan.safetensors", vqgan, vqgan.config)
+
+
+@pytest.mark.parametrize("place", ["training/bart", "bart.safetensors"])
+def test_a_bart_neither_goes_on_nor_stays_with_another_vqgan(begun: Path, place: str) -> None:
+    note_codec(begun)
+    assert noted_run(begun, other_rate(), STAGES, print) is not None  # it has not begun, and may have other settings
+    (begun / place).mkdir(parents=True)
+    note_codec(begun)  # the same one
+    another_vqgan(begun)
+    with pytest.raises(InvalidValue, match="holds a BART that learnt the tokens of another vqgan: bring that back, or"):
+        _train(tiny(), begun, "cpu", STAGES, None, print, squares, lambda *work, **first: pytest.fail("began"), False)
+    (begun / place).rmdir()
+    note_codec(begun)  # there is none any more: it may begin
+    (begun / place).mkdir()
+    note_codec(begun)
+
+
+def other_rate() -> Preset:
+    bart = replace(tiny().training.bart, learning_rate=0.5)
+    return replace(tiny(), training=replace(tiny().training, bart=bart))
+
+
+def test_a_bart_begun_before_its_codec_was_noted_goes_on(begun: Path) -> None:
+    (begun / "training" / "bart").mkdir(parents=True)
+    note_codec(begun)
+    another_vqgan(begun)
+    note_codec(begun)
+    assert "codec" not in load_json(begun / "run.json")
 
 
 REFUSED = {

@@ -134,6 +134,19 @@ def test_a_restored_optimizer_goes_on_to_the_last_bit(build, optimizer: str) -> 
     assert all(torch.equal(value, rest.tensors()[name]) for name, value in whole.tensors().items())
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_restored_optimizer_keeps_nothing_of_what_it_read(optimizer: str) -> None:
+    """That may lie in a mapped file, which would live as long as the training."""
+    model = Bart(tiny().bart)
+    optimizers = Optimizers(model, replace(CONFIG, optimizer=optimizer), MUON_LEAVES)
+    random_gradients(model, 0)
+    optimizers.step(0)
+    read = {name: value.clone() for name, value in optimizers.tensors().items()}
+    optimizers.restore(read)
+    places = {value.data_ptr() for value in read.values()}
+    assert [name for name, value in optimizers.tensors().items() if value.data_ptr() in places] == []
+
+
 def test_weights_that_have_had_no_gradient_yet_are_restored_too() -> None:
     model = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
     optimizers = Optimizers(model, CONFIG)

@@ -1,5 +1,6 @@
 """The checkpoints of a stage: which stay, what a killed or failing writer leaves, what a damaged one says."""
 
+import os
 import resource
 import shutil
 from pathlib import Path
@@ -92,6 +93,31 @@ def test_a_writer_killed_while_it_deletes_leaves_no_half_checkpoint(
         snapshots.load(step)
     assert resumed(snapshots)[0].step == 20
     assert [path.name for path in tmp_path.iterdir()] == ["000020"]
+
+
+def test_what_cannot_be_deleted_yet_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network disk, where a file that is still open stays, and on Windows, where its folder cannot move."""
+    snapshots = Snapshots(tmp_path, keep=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda folder, ignore_errors: None)
+        for step in (10, 20, 30):
+            save(snapshots, step, step)
+    assert snapshots.steps() == [30]
+    assert len([path for path in tmp_path.glob("draft-old-*") if any(path.iterdir())]) == 2
+    move = os.replace
+
+    def held(source: Path, target: Path) -> None:
+        if Path(source).name == "000030":
+            raise PermissionError(13, "in use")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", held)
+    save(snapshots, 40, 40)
+    assert snapshots.steps() == [30, 40]
+    monkeypatch.undo()
+    save(snapshots, 50, 50)
+    assert resumed(snapshots)[0].step == 50
+    assert [path.name for path in tmp_path.iterdir()] == ["000050"]
 
 
 def damage_tensors(folder: Path) -> None:

@@ -16,8 +16,9 @@ from minidalle.data.pixels import to_floats
 from minidalle.data.tokens import tokenize
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage
+from minidalle.presets import PRESETS
 from minidalle.tokenization import Tokenizer, TokenizerConfig
-from minidalle.training import stages
+from minidalle.training import stages, vqgan
 from minidalle.training.bart import BartStage
 from minidalle.training.config import BartTraining
 from minidalle.training.distributed import Ranks
@@ -41,15 +42,15 @@ def bart_stage(  # type: ignore[no-untyped-def]
     rank: int = 0, size: int = 1, draft_width: int = 8, pictures: CaptionedPictures | None = None, **changes
 ) -> BartStage:
     torch.manual_seed(0)
-    vqgan, bart = VQGAN(tiny().vqgan), Bart(replace(tiny().bart, draft_width=draft_width))
+    painter, bart = VQGAN(tiny().vqgan), Bart(replace(tiny().bart, draft_width=draft_width))
     pictures = pictures or squares()
     tokenizer = Tokenizer.train(pictures.captions, tiny().tokenizer)
     with torch.no_grad():
-        vqgan.quantize.codebook.mul_(64)
-    encoders = tokenizer.encode_batch, vqgan.encode
+        painter.quantize.codebook.mul_(64)
+    encoders = tokenizer.encode_batch, painter.encode
     tokens = tokenize(pictures.captions, pictures.pictures, *encoders, torch.device("cpu"))
     config: BartTraining = replace(tiny().training.bart, **changes)
-    stage = BartStage(config, bart, pictures, tokens, TextToImage(tokenizer, vqgan, bart), 0, Ranks())
+    stage = BartStage(config, bart, pictures, tokens, TextToImage(tokenizer, painter, bart), 0, Ranks())
     stage.ranks = Ranks(rank, size)
     return stage
 
@@ -173,6 +174,23 @@ def test_evaluating_and_sampling_leave_the_training_alone() -> None:
             assert first == second
         ours, theirs = plain.tensors(), watched.tensors()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_large_pictures_are_encoded_in_parts_for_the_first_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones at once, as ever: up to the preset gpu-128 the first codes have the same bits."""
+    most = {name: vqgan.KMEANS_PIXELS // preset.vqgan.image_size**2 for name, preset in PRESETS.items()}
+    assert min(most[name] for name in most if not name.startswith("dalle")) == vqgan.KMEANS_PICTURES
+    assert most["dalle-mini"] == 128
+    books, sizes = [], []
+    for pixels in (vqgan.KMEANS_PIXELS, 50 * 16**2):
+        stage = vqgan_stage()
+        latents = stage.vqgan.latents
+        monkeypatch.setattr(vqgan, "KMEANS_PIXELS", pixels)
+        monkeypatch.setattr(stage.vqgan, "latents", lambda x, of=latents: (sizes.append(len(x)), of(x))[1])
+        stage._start_codebook(0)
+        books.append(stage.vqgan.quantize.codebook)
+    assert sizes == [128, 50, 50, 28]
+    torch.testing.assert_close(*books)
 
 
 def test_an_epoch_may_end_before_there_are_codes() -> None:

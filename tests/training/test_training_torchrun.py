@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class Disturbed:
     seconds: list[float] = field(default_factory=list)
     saved: list[list[str]] = field(default_factory=list)
     left: list[bool] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
         run = Torchrun(seen.folder.parent / f"log {step}", "--slow-from", step, "cli", *COMMAND, seen.folder)
         run.until("vqgan", step)
         pids = [run.pid(rank) for rank in range(2)]
+        seen.held.append((seen.folder / "lock").read_text() == f"{pids[0]}\n")
         asked = time.monotonic()
         os.kill(pids[1] if number == signal.SIGKILL else run.process.pid, number)
         seen.codes.append(run.end())
@@ -63,6 +66,12 @@ def test_a_killed_rank_is_named_within_seconds(disturbed: Disturbed) -> None:
     assert disturbed.seconds[0] < 25
     assert disturbed.saved[0] == ["000020"]
     assert not any(disturbed.left)
+
+
+@pytest.mark.slow
+def test_rank_0_holds_the_folder_while_it_trains(disturbed: Disturbed) -> None:
+    assert disturbed.held == [True, True]
+    assert not (disturbed.folder / "lock").exists()
 
 
 @pytest.mark.slow
@@ -107,11 +116,28 @@ def test_half_an_environment_is_refused_in_a_line(change: dict[str, str | None],
 
 def test_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torchrun.command(["run", "--seed", "1"]) == "minidalle run --seed 1"
+    quoted = "minidalle encode 'shards/*.tar' --out 'my tokens'"
+    assert torchrun.command(["encode", "shards/*.tar", "--out", "my tokens"]) == quoted
     for name, value in STARTED.items():
         monkeypatch.setenv(name, value)
     assert torchrun.follows()
     expected = "torchrun --nnodes 2 … (the same on each machine) --nproc-per-node 2 -m minidalle run"
     assert torchrun.command(["run"]) == expected
+    assert torchrun.command(["run", "--out", "my run"]) == f"{expected} --out 'my run'"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert torchrun.command(["run", "--out", "my run"]) == f'{expected} --out "my run"'
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [("mps", "--ranks=2: expected 1 on a GPU$"), ("cuda", "--ranks=2: expected 1 on a GPU; for several: torchrun")],
+)
+def test_ranks_do_not_share_a_gpu(device: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchrun, "pick_device", torch.device)
+    with pytest.raises(InvalidValue, match=words):
+        torchrun.meet(device, 2)
+    assert torchrun.meet(device, 0) is not None
+    assert torchrun.meet("cpu", 2) is not None
 
 
 def test_a_place_that_is_not_there_is_refused_by_the_first_rank_alone(monkeypatch: pytest.MonkeyPatch) -> None:

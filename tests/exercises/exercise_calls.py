@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from minidalle.exercises import Case, Exercise
 
-SEEDS = (*range(17), 1001, 2**40, 2**62)
+SEEDS = (*range(7), 1001, 2**40, 2**62)
 
 
 @dataclass

@@ -23,10 +23,11 @@ from sqlalchemy.exc import SAWarning
 from minidalle.checkpoint import CheckpointError
 from minidalle.course.building.build import topic
 from minidalle.errors import InvalidValue, require
+from minidalle.grading.confinement import require_out_of_sight
 from minidalle.grading.container import require_any_sandbox
 from minidalle.grading.gradebook import open_gradebook
 from minidalle.grading.handed_in import submission_digest
-from minidalle.grading.nbgrader_settings import course_settings
+from minidalle.grading.nbgrader_settings import course_settings, private_folders
 from minidalle.grading.records import Folders, Setup, forget, grade_digest, read_record
 from minidalle.grading.released import Release, enter, read_release
 from minidalle.grading.workers import Died, work_off
@@ -127,12 +128,15 @@ def grade_lesson(
         watch: told how many of how many are done.
 
     Raises:
-        InvalidValue: no sandbox, no release, a gradebook that does not fit, or no student that the pattern fits.
+        InvalidValue: no sandbox, or one that sees the course; no release, a gradebook that does not fit, or no student
+            that the pattern fits.
     """
+    settings = course_settings(folders.root)
     if not options.setup.unsafe:
         require_any_sandbox()
+        require_out_of_sight(*private_folders(folders.root, settings))
     release = read_release(folders.root, lesson)
-    db_url = course_settings(folders.root).CourseDirectory.db_url
+    db_url = settings.CourseDirectory.db_url
     enter(release, db_url)
     students = students_of(folders, lesson, options.students)
     require(bool(students), "students", options.students, f"a pattern that fits one of those who handed in {lesson}")

@@ -44,7 +44,7 @@ def grade_class(
     """
     require_device(device)
     folders = Folders(Path.cwd())
-    lessons = lessons_with_work(folders, lesson)
+    lessons = lessons_with_work(folders, lesson, students)
     with alone(folders.lock):
         if draw_secret:
             new_secret(folders)

@@ -90,15 +90,16 @@ class Result:
         return [f"{one['report']['id']}: {one['ungraded']}" for one in self.record["verdicts"] if one["ungraded"]]
 
 
-def lessons_with_work(folders: Folders, asked: str | None) -> list[str]:
+def lessons_with_work(folders: Folders, asked: str | None, pattern: str = "*") -> list[str]:
     """The lessons that somebody handed in, or the one that is asked for.
 
     Args:
         folders: the course's.
         asked: "01-tokenization", "01" or "tokenization".
+        pattern: of the students that count.
 
     Raises:
-        InvalidValue: there is no such lesson, or nothing was handed in.
+        InvalidValue: there is no such lesson, nothing was handed in, or nothing by these students.
     """
     known = sorted(path.name for path in (folders.root / "lessons").glob("[0-9][0-9]-*") if path.is_dir())
     require(bool(known), "folder", str(folders.root), "a course, with lessons/ in it")
@@ -107,7 +108,9 @@ def lessons_with_work(folders: Folders, asked: str | None) -> list[str]:
     found = [name for name in chosen if students_of(folders, name)]
     where = folders.submitted / "STUDENT" / chosen[0] / f"{topic(chosen[0])}.ipynb"
     require(bool(found), "submissions", 0, f"some, as {where}")
-    return found
+    theirs = [name for name in found if students_of(folders, name, pattern)]
+    require(bool(theirs), "students", pattern, f"a pattern that fits one of those who handed in {', '.join(found)}")
+    return theirs
 
 
 def students_of(folders: Folders, lesson: str, pattern: str = "*") -> list[str]:

@@ -19,6 +19,9 @@ from grading_class import needs_sandbox
 
 from minidalle.errors import InvalidValue
 from minidalle.grading import confinement
+from minidalle.grading.grade import Options, grade_lesson
+from minidalle.grading.nbgrader_settings import CONFIG
+from minidalle.grading.records import Folders
 
 pytestmark = needs_sandbox
 
@@ -72,7 +75,8 @@ def test_what_lies_beside_python_is_not_seen(environment: Path, tmp_path: Path) 
     honest = [str(environment / PACKAGES / "honest.py"), os.__file__]
     asked = json.dumps([*treasures.values(), *honest])
     done = subprocess.run(
-        [environment / "bin/python", "-B", "-c", ASK, asked, tmp_path], capture_output=True, text=True, check=False, cwd=tmp_path,
+        [environment / "bin/python", "-B", "-c", ASK, asked, tmp_path],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
         env={"HOME": str(environment / "lib/home"), "PYTHONPYCACHEPREFIX": str(environment / "lib/compiled"),
              "PATH": os.environ["PATH"],
              "PYTHONPATH": os.pathsep.join([str(environment / "lib/clone"), sysconfig.get_path("purelib")])},
@@ -86,5 +90,13 @@ def test_what_lies_beside_python_is_not_seen(environment: Path, tmp_path: Path) 
 @pytest.mark.parametrize("place", ["lib/exchange", "lib/python3/site-packages/course"])
 def test_a_course_among_the_libraries_is_refused(place: str) -> None:
     confinement.require_out_of_sight(Path(sys.prefix), Path(sys.prefix, "share/nbgrader/exchange"))
-    with pytest.raises(InvalidValue, match="expected one outside of .*lib, which students' code can read"):
+    with pytest.raises(InvalidValue, match=r"expected one outside of .*lib, which students' code can read"):
         confinement.require_out_of_sight(Path(sys.prefix, place))
+
+
+def test_grading_looks_where_the_exchange_is(tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text(
+        f"c = get_config()\nc.Exchange.root = {os.path.join(sys.prefix, 'lib/exchange')!r}\n"
+    )
+    with pytest.raises(InvalidValue, match=r"lib/exchange'?: expected one outside of"):
+        next(grade_lesson(Folders(tmp_path), "01-toy", Options()))

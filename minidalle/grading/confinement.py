@@ -47,6 +47,7 @@ PROBE = (
     "refuse_calls(gpu=False)\n"
     "from threading import Thread; Thread(target=print).start()"  # before Linux 5.14 all of a user's processes count
 )
+SYSTEMS = "Linux, macOS, or WSL 2"
 MEND = "apt install bubblewrap, or grade on a Linux machine where an ordinary user may make namespaces"
 
 
@@ -74,6 +75,13 @@ def why_not() -> str:
         return f"bubblewrap does not start ({error}): {MEND}"
     said = done.stderr.strip().splitlines()[-1:]
     return f"bubblewrap does not work here ({' '.join(said)}): {MEND}" if done.returncode else ""
+
+
+def require_system() -> None:
+    """Raises:
+    InvalidValue: this is Windows, where no line can be handed to another process: nothing is graded, unsafe or not.
+    """
+    require(sys.platform != "win32", "system", "Windows", f"{SYSTEMS}: a class is graded there")
 
 
 def require_sandbox() -> None:

@@ -18,6 +18,7 @@ from minidalle.errors import InvalidValue, require
 from minidalle.pipeline import TextToImage
 from minidalle.presets import DALLE_MINI
 from minidalle.published import vqgan_names
+from minidalle.published.fields import flag
 from minidalle.published.flax_file import read_flax
 from minidalle.published.hub import fetch
 from minidalle.published.parts import AS_DALLE_FED, AS_TRAINED, Part, fields_of, read_classic, read_dalle, read_vqgan
@@ -76,7 +77,7 @@ def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part
         return {"vqgan": read_vqgan(folder, kind, AS_TRAINED)}, None
     painter = read_vqgan(*vqgan_of(source, folder, vqgan), AS_DALLE_FED)
     bart = read_dalle(folder, kind, painter.model.config.codes)
-    cleaned = kind.name != "flax" or fields_of(folder).get("normalize_text", True)
+    cleaned = kind.name != "flax" or flag(fields_of(folder), "normalize_text", True)
     tokenizer = read_tokenizer(folder, kind, bart, "published" if cleaned else "none")
     TextToImage(tokenizer, painter.model, bart.model)  # which refuses what does not fit
     return {"vqgan": painter, "bart": bart}, tokenizer

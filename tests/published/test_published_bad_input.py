@@ -229,8 +229,25 @@ def test_a_folder_with_something_in_it_is_not_written_to(copy: Callable[[str], P
     with pytest.raises(InvalidValue, match=r"--out=.*expected a new or empty folder"):
         import_weights(str(folder), out)
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
-    (out / "notes.txt").rename(out / "bart.safetensors")  # as an import leaves it that was broken off
+    (out / "notes.txt").rename(out / "bart.safetensors")  # as `TextToImage.save` leaves it
+    with pytest.raises(InvalidValue, match="expected a new or empty folder"):
+        import_weights(str(folder), out)
+    assert (out / "bart.safetensors").read_text() == "mine"
+    with pytest.raises(InvalidValue, match="expected a new or empty folder"):
+        import_weights(str(folder), out / "bart.safetensors")
+
+
+def test_an_import_that_was_broken_off_begins_anew(
+    copy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = copy("flax"), tmp_path / "out"
+    with monkeypatch.context() as broken:
+        broken.setattr("minidalle.published.importing.save_json", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            import_weights(str(folder), out)
+    assert (out / "bart.safetensors").exists()
     import_weights(str(folder), out)
+    assert {path.name for path in out.iterdir()} == {"tokenizer", "vqgan.safetensors", "bart.safetensors", "run.json"}
     with pytest.raises(InvalidValue, match="expected a new or empty folder"):
         import_weights(str(folder), out)
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,9 +98,9 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
     arguments += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     for name, value in environment(COURSE).items():
         arguments += ["--setenv", name, value]
-    arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", *_python()]
-    shown, hidden = _shown(), [*_hidden()]
-    mounts = {place: ["--ro-bind", place, place] for place in shown} | {place: ["--tmpfs", place] for place in hidden}
+    arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    hidden = [*_hidden()]
+    mounts = _mounts(_shown(), hidden)
     for place in sorted(mounts):  # what lies in another one comes after it
         arguments += [*_parents(place), *mounts[place]]
     arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev"]
@@ -133,18 +133,22 @@ def require_out_of_sight(*folders: Path) -> None:
             require(not inside, "folder", str(folder), f"one outside of {place}, which students' code can read")
 
 
-def _python() -> Iterator[str]:
-    """Python, and each link on the way to it: it looks for its libraries beside the first and the last."""
-    place, settings = sys.executable, f"{sys.prefix}/pyvenv.cfg"
-    yield from (*_parents(settings), "--ro-bind-try", settings, settings)
-    while not any(Path(place).is_relative_to(one) for one in PROGRAMS):
-        yield from _parents(place)
-        if not os.path.islink(place):
-            yield from ("--ro-bind", place, place)
-            return
+def _mounts(shown: Sequence[str], hidden: Sequence[str]) -> dict[str, list[str]]:
+    """Place → how bubblewrap puts it there. Python itself is there with each link on the way to it: it looks for its
+    libraries beside the first and the last."""
+    mounts = {place: ["--ro-bind", place, place] for place in shown} | {place: ["--tmpfs", place] for place in hidden}
+    settings, place = f"{sys.prefix}/pyvenv.cfg", sys.executable
+    python = {settings: ["--ro-bind-try", settings, settings]}
+    while os.path.islink(place):
         target = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(place)), os.readlink(place)))
-        yield from ("--symlink", target, place)
+        python[place] = ["--symlink", target, place]
         place = target
+    python[place] = ["--ro-bind", place, place]
+    return mounts | {one: words for one, words in python.items() if _within(one, hidden) or not _within(one, shown)}
+
+
+def _within(place: str, folders: Iterable[str]) -> bool:
+    return any(Path(place).is_relative_to(one) for one in folders)
 
 
 def _parents(place: str) -> Iterator[str]:
@@ -173,7 +177,7 @@ def _libraries() -> list[str]:
     """Folders of installed packages that Python would not find by itself, such as a user's own."""
     known = _known()
     found = [place for place in sys.path if Path(place).name in INSTALLED and Path(place).is_dir()]
-    return [place for place in found if not any(Path(place).is_relative_to(one) for one in known)]
+    return [place for place in found if not _within(place, known)]
 
 
 def _hidden() -> Iterator[str]:

@@ -176,10 +176,12 @@ def check_drawing() -> Iterator[Finding]:
 
 def check_sandbox() -> Iterator[Finding]:
     """What strangers' code can be graded in: instructors need it, nobody else."""
-    from minidalle.grading.confinement import why_not
+    from minidalle.grading.confinement import SYSTEMS, why_not
     from minidalle.grading.container import engine
 
-    if not (reason := why_not()):
+    if sys.platform == "win32":
+        yield Finding(WEAK, "sandbox", "a class cannot be graded on Windows", f"grade on {SYSTEMS}")
+    elif not (reason := why_not()):
         yield Finding(GOOD, "sandbox", "bubblewrap: answers of a class can be graded here")
     elif found := engine():
         yield Finding(GOOD, "sandbox", f"containers of {found}, some seconds for each exercise: {reason}")

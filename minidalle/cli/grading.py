@@ -15,6 +15,7 @@ from rich.table import Table
 
 from minidalle.checkpoint import save_json
 from minidalle.course.building.exercise_cells import counted
+from minidalle.grading.confinement import require_system
 from minidalle.grading.grade import Options, Result, all_graded, grade_lesson, lessons_with_work
 from minidalle.grading.lock import alone
 from minidalle.grading.records import Folders, Setup, new_secret, read_secret
@@ -40,11 +41,13 @@ def grade_class(
         1 if there is something that a person has to look at, 130 after Ctrl-C, else 0.
 
     Raises:
-        InvalidValue: there is nothing to grade, no sandbox, no such device, or somebody else grades here.
+        InvalidValue: there is nothing to grade, no sandbox, no such device, somebody else grades here, or this is
+            Windows.
     """
+    require_system()
     require_device(device)
     folders = Folders(Path.cwd())
-    lessons = lessons_with_work(folders, lesson)
+    lessons = lessons_with_work(folders, lesson, students)
     with alone(folders.lock):
         if draw_secret:
             new_secret(folders)

@@ -24,8 +24,10 @@ from traitlets import Bool, Unicode
 from minidalle.course.checking.display import as_html
 from minidalle.course.notebook_code import Cell
 from minidalle.errors import InvalidValue
+from minidalle.grading.confinement import require_out_of_sight
 from minidalle.grading.handed_in import modules, read_ordinary, submission_digest
 from minidalle.grading.judge import Verdict, grade_cells
+from minidalle.grading.nbgrader_settings import private_folders
 from minidalle.grading.rebuild import take_in, unreadable
 from minidalle.grading.records import ABOUT, Folders, Setup, grade_digest, read_secret
 from minidalle.grading.released import Release, read_release, require_entered
@@ -72,6 +74,8 @@ class Grading(NbGraderPreprocessor):
         about, coursedir = resources["nbgrader"], self.parent.parent.coursedir
         release = _release(coursedir, about["assignment"])
         setup = Setup(self.device, self.unsafe, read_secret(Folders(Path(coursedir.root))))
+        if not setup.unsafe:
+            require_out_of_sight(*private_folders(Path(coursedir.root), self.config))
         noted = nb.metadata[ABOUT]
         verdicts: Sequence[Verdict] = ()
         if not noted["ungraded"]:

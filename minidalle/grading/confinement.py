@@ -1,7 +1,7 @@
 """What can shut a stranger's code in on this machine: bubblewrap on Linux. Without it nothing is graded.
 
 The warm process runs inside of bubblewrap as an ordinary user, also if the grader is root: without network, home,
-environment, or any file but Python's own and the stripped package, read-only. Each answer is shut in once more
+environment, or any file but Python, libraries and the stripped package, read-only. Each answer is shut in once more
 (`inside.confine`), so that it sees neither the warm process nor another answer.
 """
 
@@ -9,18 +9,21 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from minidalle.errors import InvalidValue
+from minidalle.course.start import PACKAGE
+from minidalle.errors import InvalidValue, require
 
 COURSE = "/course"  # where the stripped package is inside
 INSTALLED = ("site-packages", "dist-packages")
-SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+PROGRAMS = ("/bin", "/usr/bin")
+LIBRARIES = ("lib", "lib32", "lib64", "libx32")
+DATA = ("/usr/share/matplotlib", "/usr/share/zoneinfo")  # where Debian puts what is a library's own
+OURS = ("minidalle", "minidalle-*.egg", "~*")  # the last is what pip leaves where it was broken off
 AS_ROOT = [
     "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
     *(word for one in ("SETUID", "SETGID", "SETPCAP", "SYS_ADMIN") for word in ("--cap-add", f"CAP_{one}")),
@@ -44,6 +47,7 @@ PROBE = (
     "refuse_calls(gpu=False)\n"
     "from threading import Thread; Thread(target=print).start()"  # before Linux 5.14 all of a user's processes count
 )
+SYSTEMS = "Linux, macOS, or WSL 2"
 MEND = "apt install bubblewrap, or grade on a Linux machine where an ordinary user may make namespaces"
 
 
@@ -62,10 +66,8 @@ def why_not() -> str:
         return f"there is no sandbox on {sys.platform}: use Linux, WSL 2, or a virtual machine with Linux"
     if not shutil.which("bwrap"):
         return f"bubblewrap is missing: {MEND}"
-    if hidden := [place for place in (*_prefixes(), *_libraries()) if Path(place).is_relative_to("/tmp")]:
+    if hidden := [place for place in _shown() if Path(place).is_relative_to("/tmp")]:
         return f"this Python lies in {hidden[0]}, and each answer has a /tmp of its own: make the environment elsewhere"
-    from minidalle.grading.stripped import PACKAGE
-
     try:
         start = confined(PACKAGE.parent, [sys.executable, "-s", "-c", PROBE])
         done = subprocess.run(start.command, timeout=60, capture_output=True, text=True, **start.options)
@@ -73,6 +75,13 @@ def why_not() -> str:
         return f"bubblewrap does not start ({error}): {MEND}"
     said = done.stderr.strip().splitlines()[-1:]
     return f"bubblewrap does not work here ({' '.join(said)}): {MEND}" if done.returncode else ""
+
+
+def require_system() -> None:
+    """Raises:
+    InvalidValue: this is Windows, where no line can be handed to another process: nothing is graded, unsafe or not.
+    """
+    require(sys.platform != "win32", "system", "Windows", f"{SYSTEMS}: a class is graded there")
 
 
 def require_sandbox() -> None:
@@ -89,23 +98,16 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
     arguments += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     for name, value in environment(COURSE).items():
         arguments += ["--setenv", name, value]
-    arguments += ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    for place in SYSTEM:
-        if os.path.islink(place):
-            arguments += ["--symlink", os.readlink(place), place]
-        elif os.path.isdir(place):
-            arguments += ["--ro-bind", place, place]
-    for place in (*_prefixes(), *_libraries()):
-        for parent in reversed(Path(place).parents[:-1]):
-            arguments += ["--perms", "0755", "--dir", str(parent)]  # else they are closed to all but root
-        arguments += ["--ro-bind", place, place]
-    for place in _own_package():
-        arguments += ["--tmpfs", place]
+    arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    hidden = [*_hidden()]
+    mounts = _mounts(_shown(), hidden)
+    for place in sorted(mounts):  # what lies in another one comes after it
+        arguments += [*_parents(place), *mounts[place]]
     arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "1777", "--tmpfs", "/tmp"]  # matplotlib is not imported where it cannot write
     for card in sorted(map(str, Path("/dev").glob("nvidia*"))) if device != "cpu" else ():
         arguments += ["--dev-bind", card, card]
-    for place in ("/", "/dev", *_own_package()):
+    for place in ("/", "/dev", *hidden):
         arguments += ["--remount-ro", place]  # else an ordinary user's answers leave files there for the next ones
     return Start([*arguments, "--chdir", "/tmp", *command], {})
 
@@ -121,21 +123,72 @@ def environment(course: str) -> dict[str, str]:
     return {**ENVIRONMENT, **handed_on, "PYTHONPATH": os.pathsep.join([course, *_libraries()])}
 
 
-def _prefixes() -> list[str]:
-    """Folders that Python is in, outside of /usr."""
-    places = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parents[1])}
-    return sorted(place for place in places if not Path(place).is_relative_to("/usr"))
+def require_out_of_sight(*folders: Path) -> None:
+    """Raises:
+    InvalidValue: one of these folders lies where answers can read it.
+    """
+    for folder in folders:
+        for place in _shown():
+            inside = folder.resolve().is_relative_to(Path(place).resolve())
+            require(not inside, "folder", str(folder), f"one outside of {place}, which students' code can read")
+
+
+def _mounts(shown: Sequence[str], hidden: Sequence[str]) -> dict[str, list[str]]:
+    """Place → how bubblewrap puts it there. Python itself is there with each link on the way to it: it looks for its
+    libraries beside the first and the last."""
+    mounts = {place: ["--ro-bind", place, place] for place in shown} | {place: ["--tmpfs", place] for place in hidden}
+    settings, place = f"{sys.prefix}/pyvenv.cfg", sys.executable
+    python = {settings: ["--ro-bind-try", settings, settings]}
+    while os.path.islink(place):
+        target = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(place)), os.readlink(place)))
+        python[place] = ["--symlink", target, place]
+        place = target
+    python[place] = ["--ro-bind", place, place]
+    return mounts | {one: words for one, words in python.items() if _within(one, hidden) or not _within(one, shown)}
+
+
+def _within(place: str, folders: Iterable[str]) -> bool:
+    return any(Path(place).is_relative_to(one) for one in folders)
+
+
+def _parents(place: str) -> Iterator[str]:
+    """The folders above, which bubblewrap would close to all but root."""
+    for parent in reversed(Path(place).parents[:-1]):
+        yield from ("--perms", "0755", "--dir", str(parent))
+
+
+def _shown() -> list[str]:
+    """Folders that an answer can read: libraries, the system's and Python's, and the system's programs.
+
+    No more of /usr, nor of Python's own folder: nbgrader's exchange is in /usr/local/share, and pip clones to `src`.
+    """
+    return sorted({*_known(), *_libraries()})
+
+
+def _known() -> set[str]:
+    real = Path(sys.executable).resolve()
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, str(real.parents[1])}
+    places = {os.path.join(root, name) for root in {"/", "/usr", "/usr/local", *prefixes} for name in LIBRARIES}
+    cuda = map(str, Path("/usr/local").glob("cuda*"))  # libraries that a torch of the system's may be linked with
+    return {place for place in {*places, *cuda, *DATA, *PROGRAMS} if os.path.isdir(place)}
 
 
 def _libraries() -> list[str]:
     """Folders of installed packages that Python would not find by itself, such as a user's own."""
-    known = ("/usr", *_prefixes())
+    known = _known()
     found = [place for place in sys.path if Path(place).name in INSTALLED and Path(place).is_dir()]
-    return [place for place in found if not any(Path(place).is_relative_to(prefix) for prefix in known)]
+    return [place for place in found if not _within(place, known)]
 
 
-def _own_package() -> Iterator[str]:
-    """The installed package, which holds the answers; where it is installed as a link, that leads nowhere inside."""
-    for folder in {*_libraries(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        if Path(folder, "minidalle").is_dir():
-            yield str(Path(folder, "minidalle"))
+def _hidden() -> Iterator[str]:
+    """What is not to be seen of it: every installed package that holds the answers, this one's clone, and a home."""
+    own = PACKAGE if PACKAGE.parent.name in INSTALLED else PACKAGE.parent
+    folders = {own, Path.home(), Path(sys.pycache_prefix or own)}
+    for place in map(Path, _shown()):
+        for packages in (place, *place.glob("py*/*-packages")):
+            folders |= {found for name in OURS for found in packages.glob(name) if found.is_dir()}
+    for place in map(Path, _shown()):
+        real = place.resolve()
+        for folder in (one.resolve() for one in folders):
+            if folder != real and folder.is_relative_to(real) and folder.is_dir():
+                yield str(place / folder.relative_to(real))

@@ -1,10 +1,11 @@
 """A sandbox where Linux namespaces are not to be had: each answer runs in a container of its own, without network.
 
-Docker or Podman is asked for it, on any system. That starts Python and imports torch for every exercise, seconds each,
-so bubblewrap is preferred where it works. The image holds Python and the package's own requirements, and no answer; it
-is built once, which needs the network.
+Docker or Podman is asked for it, on Linux and macOS. That starts Python and imports torch for every exercise, seconds
+each, so bubblewrap is preferred where it works. The image holds Python and the package's own requirements, and no
+answer; it is built once, which needs the network.
 """
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from minidalle.grading.sandbox import START, Sandbox
 ENGINES = ("docker", "podman")
 ONCE = "minidalle.grading.inside.once"
 NOBODY = "65534:65534"
+ANSWERS = 20  # seconds to wait for an engine that may hang
 KILLED = 30  # seconds to wait for an engine that ends a container
 
 
@@ -33,9 +35,9 @@ def engine() -> str:
     """The container engine of this machine that answers; "" where there is none."""
     for name in ENGINES:
         if shutil.which(name):
-            done = subprocess.run([name, "info"], capture_output=True, timeout=60, check=False)
-            if done.returncode == 0:
-                return name
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                if subprocess.run([name, "info"], capture_output=True, timeout=ANSWERS, check=False).returncode == 0:
+                    return name
     return ""
 
 
@@ -119,7 +121,8 @@ class Containers(Sandbox):
 
     def _ended(self) -> None:
         if self._process and self._process.poll() is None:
-            subprocess.run([engine(), "kill", self._name], capture_output=True, timeout=KILLED, check=False)
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run([engine(), "kill", self._name], capture_output=True, timeout=KILLED, check=False)
         self._stop()
 
 

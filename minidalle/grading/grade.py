@@ -23,10 +23,11 @@ from sqlalchemy.exc import SAWarning
 from minidalle.checkpoint import CheckpointError
 from minidalle.course.building.build import topic
 from minidalle.errors import InvalidValue, require
+from minidalle.grading.confinement import require_out_of_sight
 from minidalle.grading.container import require_any_sandbox
 from minidalle.grading.gradebook import open_gradebook
 from minidalle.grading.handed_in import submission_digest
-from minidalle.grading.nbgrader_settings import course_settings
+from minidalle.grading.nbgrader_settings import course_settings, private_folders
 from minidalle.grading.records import Folders, Setup, forget, grade_digest, read_record
 from minidalle.grading.released import Release, enter, read_release
 from minidalle.grading.workers import Died, work_off
@@ -89,15 +90,16 @@ class Result:
         return [f"{one['report']['id']}: {one['ungraded']}" for one in self.record["verdicts"] if one["ungraded"]]
 
 
-def lessons_with_work(folders: Folders, asked: str | None) -> list[str]:
+def lessons_with_work(folders: Folders, asked: str | None, pattern: str = "*") -> list[str]:
     """The lessons that somebody handed in, or the one that is asked for.
 
     Args:
         folders: the course's.
         asked: "01-tokenization", "01" or "tokenization".
+        pattern: of the students that count.
 
     Raises:
-        InvalidValue: there is no such lesson, or nothing was handed in.
+        InvalidValue: there is no such lesson, nothing was handed in, or nothing by these students.
     """
     known = sorted(path.name for path in (folders.root / "lessons").glob("[0-9][0-9]-*") if path.is_dir())
     require(bool(known), "folder", str(folders.root), "a course, with lessons/ in it")
@@ -106,7 +108,9 @@ def lessons_with_work(folders: Folders, asked: str | None) -> list[str]:
     found = [name for name in chosen if students_of(folders, name)]
     where = folders.submitted / "STUDENT" / chosen[0] / f"{topic(chosen[0])}.ipynb"
     require(bool(found), "submissions", 0, f"some, as {where}")
-    return found
+    theirs = [name for name in found if students_of(folders, name, pattern)]
+    require(bool(theirs), "students", pattern, f"a pattern that fits one of those who handed in {', '.join(found)}")
+    return theirs
 
 
 def students_of(folders: Folders, lesson: str, pattern: str = "*") -> list[str]:
@@ -127,12 +131,15 @@ def grade_lesson(
         watch: told how many of how many are done.
 
     Raises:
-        InvalidValue: no sandbox, no release, a gradebook that does not fit, or no student that the pattern fits.
+        InvalidValue: no sandbox, or one that sees the course; no release, a gradebook that does not fit, or no student
+            that the pattern fits.
     """
+    settings = course_settings(folders.root)
     if not options.setup.unsafe:
         require_any_sandbox()
+        require_out_of_sight(*private_folders(folders.root, settings))
     release = read_release(folders.root, lesson)
-    db_url = course_settings(folders.root).CourseDirectory.db_url
+    db_url = settings.CourseDirectory.db_url
     enter(release, db_url)
     students = students_of(folders, lesson, options.students)
     require(bool(students), "students", options.students, f"a pattern that fits one of those who handed in {lesson}")

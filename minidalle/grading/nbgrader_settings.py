@@ -43,6 +43,11 @@ def grading_settings(root: Path, db_url: str = "") -> Config:
     return settings
 
 
+def private_folders(root: Path, settings: Config) -> list[Path]:
+    """Where students' work is: the course, and nbgrader's exchange if it is configured."""
+    return [root, *([Path(settings.Exchange.root)] if "root" in settings.Exchange else [])]
+
+
 def course_settings(root: Path) -> Config:
     """The settings of a course's nbgrader_config.py. Where its folders are and how it is graded is always ours."""
     ours = grading_settings(root)

@@ -4,9 +4,14 @@ nbconvert shows HTML in markdown as it is, scripts too, and links to `javascript
 lessons' headings and pictures away as well.
 """
 
+import html
 import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
 
-import bleach
+from bleach.html5lib_shim import Filter
+from bleach.sanitizer import Cleaner
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 TAGS = frozenset(
@@ -25,7 +30,25 @@ ATTRIBUTES = {
     "td": ["colspan", "rowspan"],
     "th": ["colspan", "rowspan"],
 }
+TEXT = ("Characters", "SpaceCharacters", "Entity")  # tokens
 PROTOCOLS = frozenset({"http", "https", "mailto"})
+MAKES_HTML = re.compile(r"\\(href|mmlToken|cssId|style|class|bbox|data|require|csname)")
+"""Commands by which MathJax makes links and styles, or comes to others that do."""
+
+
+class _Formulas(Filter):
+    """Takes these commands out of the text as a browser has it: without comments, and entities are characters."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for is_text, tokens in groupby(super().__iter__(), lambda one: one["type"] in TEXT):
+            if is_text:
+                text = "".join(html.unescape(f"&{one['name']};") if "name" in one else one["data"] for one in tokens)
+                yield {"type": "Characters", "data": MAKES_HTML.sub(r"\\mathrm", text)}
+            else:
+                yield from tokens
+
+
+_CLEANER = Cleaner(tags=TAGS, attributes=ATTRIBUTES, protocols=PROTOCOLS, filters=[_Formulas])
 
 
 def markdown_to_html(source: str) -> str:
@@ -35,7 +58,5 @@ def markdown_to_html(source: str) -> str:
         source: markdown, with HTML and formulas.
     """
     rendered = MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
-    # MathJax makes links and styles of its own of what is left as text
-    for command in ("\\href", "\\cssId", "\\style", "\\class", "\\require"):
-        rendered = rendered.replace(command, "\\mathrm")
-    return bleach.clean(rendered, tags=TAGS, attributes=ATTRIBUTES, protocols=PROTOCOLS)
+    cleaned: str = _CLEANER.clean(rendered)
+    return cleaned

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from minidalle.grading import wire
-from minidalle.grading.confinement import confined, require_sandbox, unconfined
+from minidalle.grading.confinement import confined, require_sandbox, require_system, unconfined
 from minidalle.grading.limits import Limits
 from minidalle.grading.stripped import write_stripped
 
@@ -37,12 +37,13 @@ class Sandbox:
         limits: what one answer may use.
 
     Raises:
-        InvalidValue: there is no sandbox on this machine; says what to install.
+        InvalidValue: there is no sandbox on this machine; says what to install. Or this is Windows.
     """
 
     def __init__(
         self, imports: Sequence[str] = (), unsafe: bool = False, device: str = "cpu", limits: Limits | None = None
     ) -> None:
+        require_system()
         if not unsafe:
             require_sandbox()
         self.imports, self.unsafe, self.device, self.limits = [*imports], unsafe, device, limits or Limits()

@@ -4,6 +4,7 @@ from typing import Any
 
 from minidalle.bart import BartConfig
 from minidalle.checkpoint import CheckpointError
+from minidalle.published.fields import flag, shown, start_token, whole
 from minidalle.published.stored import Layout, Tree, is_there, shape_of
 
 HEAD_WIDTH = 64  # of both published models: 16 heads of 1024, 32 of 2048
@@ -58,23 +59,27 @@ def dalle_config(tree: Tree, layout: Layout, codes: int, fields: dict[str, Any] 
     fields = fields or {}
     for name, value in EXPECTED.items():
         if fields.get(name, value) != value:
-            raise CheckpointError(f"config.json: {name} is {fields[name]!r}, expected {value!r}")
-    text, width = shape_of(tree, layout("encoder.tokens.weight"))
-    rows = shape_of(tree, layout("decoder.tokens.weight"))[0]
+            raise CheckpointError(f"config.json: {name} is {shown(fields[name])}, expected {value!r}")
+    text, width = _table(tree, layout, "encoder.tokens.weight")
+    rows, _ = _table(tree, layout, "decoder.tokens.weight")
     if rows <= codes:
         raise CheckpointError(f"the image embedding has {rows} rows: expected more than the VQGAN's {codes} codes")
-    heads = fields.get("encoder_attention_heads", width // HEAD_WIDTH)
+    heads = whole(fields, "encoder_attention_heads", width // HEAD_WIDTH)
     if fields.get("decoder_attention_heads", heads) != heads:
         raise CheckpointError(
-            f"config.json: decoder_attention_heads is {fields['decoder_attention_heads']}, expected {heads}"
+            f"config.json: decoder_attention_heads is {shown(fields['decoder_attention_heads'])}, expected {heads}"
         )
     layers = {side: layers_of(tree, layout, side) for side in ("encoder", "decoder")}
     return BartConfig(
-        text_vocab=text, text_length=shape_of(tree, layout("encoder.positions.weight"))[0],
-        image_codes=codes, image_length=shape_of(tree, layout("decoder.positions.weight"))[0], image_extra=rows - codes,
-        width=width, heads=heads, hidden=shape_of(tree, layout("encoder.layers.0.feed_forward.up.weight"))[0],
+        text_vocab=text, text_length=_table(tree, layout, "encoder.positions.weight")[0],
+        image_codes=codes, image_length=_table(tree, layout, "decoder.positions.weight")[0], image_extra=rows - codes,
+        width=width, heads=heads, hidden=_table(tree, layout, "encoder.layers.0.feed_forward.up.weight")[0],
         encoder_layers=layers["encoder"], decoder_layers=layers["decoder"],
-        start=fields.get("decoder_start_token_id"), norm="normformer", embedding_norm=True,
+        start=start_token(fields), norm="normformer", embedding_norm=True,
         scale_before_linear=has_scales(tree, layout, layers), glu=True, positions="absolute",
-        scale_embedding=fields.get("scale_embedding", False),
+        scale_embedding=flag(fields, "scale_embedding", False),
     )  # fmt: skip
+
+
+def _table(tree: Tree, layout: Layout, name: str) -> tuple[int, ...]:
+    return shape_of(tree, layout(name), axes=2)

@@ -25,7 +25,9 @@ DTYPES = {
 }
 ARRAY, SCALAR = 1, 3  # flax's extension types; 2 is a complex number
 CHUNKED = "__msgpack_chunked_array__"
-DEEPEST = 64  # maps in maps; published trees have 7
+DEEPEST = 64  # values in values; published trees have 9
+MOST_AXES = 32
+MOST_SAID = 300  # characters of a message: what is wrong may be as long as the file
 
 _NUMBERS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q",
             0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}  # fmt: skip
@@ -59,6 +61,7 @@ class _Reader:
     file: BinaryIO
     end: int
     place: list[str] = field(default_factory=list)
+    depth: int = 0
 
     def value(self) -> Any:
         """The next value: a map, list, text, number or None; a `Span` for bytes, an `Array` for flax's arrays."""
@@ -86,11 +89,18 @@ class _Reader:
             return self.take(size).decode("utf-8", "strict")
         if kind == "bin":
             return self.skip(size)
+        if self.depth == DEEPEST:
+            raise self.wrong(f"values lie deeper than {DEEPEST} levels")
+        self.depth += 1
+        found = self.inside(kind, size)
+        self.depth -= 1
+        return found
+
+    def inside(self, kind: str, size: int) -> Any:
+        """A value that holds others."""
         if kind == "ext":
             return self.extension(self.take(1)[0], size)
         self.room(size)  # each entry takes a byte at least
-        if len(self.place) > DEEPEST:
-            raise self.wrong(f"values lie deeper than {DEEPEST} levels")
         return [self.value() for _ in range(size)] if kind == "array" else dict(self.entries(size))
 
     def entries(self, size: int) -> Iterator[tuple[str, Any]]:
@@ -111,7 +121,7 @@ class _Reader:
         after = self.file.tell() + size
         if kind not in (ARRAY, SCALAR):
             raise self.wrong(f"extension type {kind} is no array")
-        inner = _Reader(self.file, after, self.place).value()
+        inner = _Reader(self.file, after, self.place, self.depth).value()
         if (
             self.file.tell() != after
             or not isinstance(inner, list)
@@ -124,7 +134,8 @@ class _Reader:
 
     def array(self, shape: Any, dtype: Any, spans: tuple[Span, ...]) -> Array:
         """An array, if its bytes are as many as its shape and dtype say."""
-        if dtype not in DTYPES or not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        known = isinstance(dtype, str) and dtype in DTYPES and isinstance(shape, list) and len(shape) <= MOST_AXES
+        if not known or not all(type(n) is int and n >= 0 for n in shape):
             raise self.wrong(f"an array has the shape {shape} and the dtype {dtype!r}")
         size, needed = sum(span.size for span in spans), math.prod(shape) * DTYPES[dtype].itemsize
         if size != needed:
@@ -151,7 +162,7 @@ class _Reader:
 
     def wrong(self, problem: str) -> CheckpointError:
         """An error that says where."""
-        return CheckpointError(f"{'/'.join(self.place) or 'at the start'}: {problem}")
+        return CheckpointError(f"{'/'.join(self.place) or 'at the start'}: {problem}"[:MOST_SAID])
 
 
 def read_flax(path: Path) -> dict[str, Stored]:

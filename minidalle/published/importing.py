@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart
-from minidalle.checkpoint import save_json, stream_tensors
+from minidalle.checkpoint import atomic_write, save_json, stream_tensors
 from minidalle.errors import InvalidValue, require
 from minidalle.pipeline import TextToImage
 from minidalle.presets import DALLE_MINI
 from minidalle.published import vqgan_names
+from minidalle.published.fields import flag
 from minidalle.published.flax_file import read_flax
 from minidalle.published.hub import fetch
 from minidalle.published.parts import AS_DALLE_FED, AS_TRAINED, Part, fields_of, read_classic, read_dalle, read_vqgan
@@ -29,7 +30,7 @@ from minidalle.tokenization.config import Normalizer
 VQGANS = ("detoker", "flax", "taming")
 SOURCES = ("torch", "flax", "transformers", *VQGANS)
 VQGAN_ON_THE_HUB = "dalle-mini/vqgan_imagenet_f16_16384"  # that DALL·E mini's makers used
-OURS = ("tokenizer", "vqgan.safetensors", "bart.safetensors", "clip", "run.json")
+UNFINISHED = ".importing"  # a file that is there from before the first part until after the last
 
 
 def import_weights(
@@ -51,11 +52,10 @@ def import_weights(
         InvalidValue: files are missing, each is named; or `out` has something in it.
         CheckpointError: a file is damaged, or holds something else than its kind; every key that is wrong is named.
     """
-    odd = [path.name for path in out.iterdir() if path.name not in OURS] if out.is_dir() else []
-    fresh = not out.exists() or (out.is_dir() and not odd and not (out / "run.json").exists())
-    require(fresh, "--out", str(out), "a new or empty folder")
+    require_room(out)
     judge = place_of(clip, ("clip",))[0] if clip is not None else None
     parts, tokenizer = read_all(source, vqgan, mini)
+    atomic_write(out / UNFINISHED, "An import was broken off here. The same command begins it anew.\n")
     if tokenizer is not None:
         tokenizer.save(out / "tokenizer")
     said = [write(part, out / f"{name}.safetensors") for name, part in parts.items()]
@@ -63,7 +63,17 @@ def import_weights(
         said.append(copy_clip(judge, out / "clip"))
     origin = {"source": source, "vqgan": vqgan, "clip": clip}
     save_json(out / "run.json", {"preset": {"sampling": asdict(DALLE_MINI.sampling)}, "imported": origin})
+    (out / UNFINISHED).unlink()
     return said
+
+
+def require_room(out: Path) -> None:
+    """Raises:
+    InvalidValue: a folder has something in it that no import left which was broken off.
+    """
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
+    fresh = not names or (UNFINISHED in names and "run.json" not in names)
+    require(fresh, "--out", str(out), "a new or empty folder")
 
 
 def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part[Any]], Tokenizer | None]:
@@ -76,7 +86,7 @@ def read_all(source: str, vqgan: str | None, mini: bool) -> tuple[dict[str, Part
         return {"vqgan": read_vqgan(folder, kind, AS_TRAINED)}, None
     painter = read_vqgan(*vqgan_of(source, folder, vqgan), AS_DALLE_FED)
     bart = read_dalle(folder, kind, painter.model.config.codes)
-    cleaned = kind.name != "flax" or fields_of(folder).get("normalize_text", True)
+    cleaned = kind.name != "flax" or flag(fields_of(folder), "normalize_text", True)
     tokenizer = read_tokenizer(folder, kind, bart, "published" if cleaned else "none")
     TextToImage(tokenizer, painter.model, bart.model)  # which refuses what does not fit
     return {"vqgan": painter, "bart": bart}, tokenizer

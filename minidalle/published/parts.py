@@ -15,6 +15,7 @@ from minidalle.checkpoint import CheckpointError, load_json
 from minidalle.errors import InvalidValue
 from minidalle.published import flax_bart, min_dalle, transformers_bart, vqgan_names
 from minidalle.published.dalle_shape import dalle_config
+from minidalle.published.fields import whole
 from minidalle.published.flax_file import read_flax
 from minidalle.published.safetensors_file import read_parts, read_safetensors
 from minidalle.published.sources import INDEX, TORCH_MINI, Kind, the_file
@@ -55,18 +56,19 @@ def read_vqgan(folder: Path, kind: Kind, pixel_range: tuple[float, float]) -> Pa
     Raises:
         CheckpointError: a file is damaged, or holds something else; every key that is wrong is named.
     """
-    side, layout = vqgan_names.SIDE, vqgan_names.detoker_layout
+    fields, layout = dict[str, Any](), vqgan_names.detoker_layout
     if kind.name == "taming":
         path, layout = the_file(folder, "*.ckpt"), vqgan_names.taming_layout
         tree: Tree = vqgan_names.without_losses(read_torch(path))
-        side = resolution(folder) or side
+        fields = {"resolution": resolution(folder) or vqgan_names.SIDE}
     elif kind.name == "flax":
         path, layout = folder / "flax_model.msgpack", vqgan_names.flax_layout
-        tree, side = read_flax(path), fields_of(folder).get("resolution", side)
+        tree, fields = read_flax(path), fields_of(folder)
     else:
         path = folder / "detoker.pt"
         tree = read_torch(path)
     with _about(path), torch.device("meta"):
+        side = whole(fields, "resolution", vqgan_names.SIDE)
         model = VQGAN(vqgan_names.vqgan_config(tree, layout, side, pixel_range))
         check(tree, model, layout)
     return Part(model, tree, layout)
@@ -129,7 +131,8 @@ def fields_of(folder: Path) -> dict[str, Any]:
 def resolution(folder: Path) -> int | None:
     """The `resolution` in the YAML beside taming's checkpoint: the one size that no tensor tells."""
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.rglob("*.yaml")))
-    found = {int(number) for text in texts for number in re.findall(r"(?m)^\s*resolution:\s*(\d+)\s*(?:#.*)?$", text)}
+    line = r"(?m)^\s*resolution:\s*(\d{1,9})\s*(?:#.*)?$"
+    found = {int(number) for text in texts for number in re.findall(line, text)}
     if len(found) > 1:
         raise InvalidValue(f"{folder}: its *.yaml files name several resolutions, {sorted(found)}: expected one")
     return next(iter(found), None)

@@ -6,7 +6,7 @@ import safetensors
 from torch import Tensor
 
 from minidalle.checkpoint import DTYPES, CheckpointError, load_json, load_tensor
-from minidalle.published.stored import Stored
+from minidalle.published.stored import Stored, listed
 
 _KINDS = {name: dtype for dtype, name in DTYPES.items()}
 
@@ -37,13 +37,12 @@ def read_parts(index: Path) -> dict[str, Stored]:
         CheckpointError: a part is missing or damaged; every missing part is named.
     """
     table = load_json(index)
-    names = table.get("weight_map", {}) if isinstance(table, dict) else {}
-    parts = sorted({Path(str(part)).name for part in names.values()})
-    missing = [part for part in parts if not (index.parent / part).exists()]
+    names = table.get("weight_map") if isinstance(table, dict) else None
+    parts = sorted({Path(str(part)).name for part in names.values()}) if isinstance(names, dict) else []
+    there = {path.name for path in index.parent.iterdir()}
+    missing = [part for part in parts if part not in there]
     if missing or not parts:
-        raise CheckpointError(
-            f"cannot read {index}: {'missing: ' + ', '.join(missing) if parts else 'it names no parts'}"
-        )
+        raise CheckpointError(f"cannot read {index}: {listed('missing', missing) if parts else 'it names no parts'}")
     return {name: stored for part in parts for name, stored in read_safetensors(index.parent / part).items()}
 
 

@@ -56,8 +56,8 @@ def is_there(tree: Tree, leaf: Leaf) -> bool:
     return stored is not None and (leaf.layer is None or leaf.layer < (stored.shape or (0,))[0])
 
 
-def shape_of(tree: Tree, leaf: Leaf) -> tuple[int, ...]:
-    """The shape that a leaf would have in our model.
+def shape_of(tree: Tree, leaf: Leaf, axes: int | None = None) -> tuple[int, ...]:
+    """The shape that a leaf would have in our model; with a number of axes, if it has these.
 
     Raises:
         CheckpointError: the file has no such tensor, or one with another number of axes.
@@ -65,13 +65,10 @@ def shape_of(tree: Tree, leaf: Leaf) -> tuple[int, ...]:
     if not is_there(tree, leaf):
         raise CheckpointError(f"missing: {leaf.name}")
     shape = tree[leaf.name].shape[leaf.layer is not None :]
-    if leaf.axes is None:
-        return shape
-    if len(shape) != len(leaf.axes):
-        raise CheckpointError(
-            f"{leaf.name} has the shape {list(tree[leaf.name].shape)}: expected {len(leaf.axes)} axes"
-        )
-    return tuple(shape[axis] for axis in leaf.axes)
+    axes = axes if leaf.axes is None else len(leaf.axes)
+    if axes is not None and len(shape) != axes:
+        raise CheckpointError(f"{leaf.name} has the shape {list(tree[leaf.name].shape)}: expected {axes} axes")
+    return shape if leaf.axes is None else tuple(shape[axis] for axis in leaf.axes)
 
 
 def read_leaf(tree: Tree, leaf: Leaf) -> Tensor:

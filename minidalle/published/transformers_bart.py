@@ -6,6 +6,8 @@ import torch
 
 from minidalle.bart import BartConfig
 from minidalle.checkpoint import CheckpointError
+from minidalle.published.dalle_shape import MOST_LAYERS
+from minidalle.published.fields import flag, shown, start_token, whole
 from minidalle.published.stored import Leaf, Stored, Tree
 
 BRANCHES = {
@@ -78,20 +80,22 @@ def config_of(fields: dict[str, Any]) -> BartConfig:
     """
     for name, value in EXPECTED.items():
         if fields.get(name, value) != value:
-            raise CheckpointError(f"config.json: {name} is {fields[name]!r}, expected {value!r}")
+            raise CheckpointError(f"config.json: {name} is {shown(fields[name])}, expected {value!r}")
     for one, other in (("encoder_attention_heads", "decoder_attention_heads"), ("encoder_ffn_dim", "decoder_ffn_dim")):
         if fields.get(one) != fields.get(other):
             raise CheckpointError(
-                f"config.json: {one} is {fields.get(one)}, {other} {fields.get(other)}: expected the same"
+                f"config.json: {one} is {shown(fields.get(one))}, {other} {shown(fields.get(other))}: expected the same"
             )
     try:
-        vocab, length = fields["vocab_size"], fields["max_position_embeddings"]
+        vocab, length = whole(fields, "vocab_size"), whole(fields, "max_position_embeddings")
         return BartConfig(
             text_vocab=vocab, text_length=length, image_codes=vocab, image_length=length, image_extra=0,
-            width=fields["d_model"], heads=fields["encoder_attention_heads"], hidden=fields["encoder_ffn_dim"],
-            encoder_layers=fields["encoder_layers"], decoder_layers=fields["decoder_layers"],
-            start=fields.get("decoder_start_token_id", 2), norm="post", embedding_norm=True, bias=True, tied=True,
-            scale_embedding=fields.get("scale_embedding", False), positions="absolute", position_offset=OFFSET,
+            width=whole(fields, "d_model"), heads=whole(fields, "encoder_attention_heads"),
+            hidden=whole(fields, "encoder_ffn_dim"),
+            encoder_layers=whole(fields, "encoder_layers", most=MOST_LAYERS),
+            decoder_layers=whole(fields, "decoder_layers", most=MOST_LAYERS),
+            start=start_token(fields, 2), norm="post", embedding_norm=True, bias=True, tied=True,
+            scale_embedding=flag(fields, "scale_embedding", False), positions="absolute", position_offset=OFFSET,
         )  # fmt: skip
     except KeyError as error:
         raise CheckpointError(f"config.json: has no {error}") from error

@@ -65,9 +65,9 @@ def vqgan_config(tree: Tree, layout: Layout, side: int, pixel_range: tuple[float
         return next(n for n in count() if not any(there(f"{level}.block.{n}.{part}") for part in PARTS))
 
     def outputs(name: str) -> int:
-        return shape_of(tree, layout(name))[0]
+        return shape_of(tree, layout(name), axes=4)[0]
 
-    codes, width = shape_of(tree, layout(CODEBOOK))
+    codes, width = shape_of(tree, layout(CODEBOOK), axes=2)
     encodes = there("encoder.conv_in.weight")
     levels = range(next(level for level in count() if not blocks(f"decoder.up.{level}")))
     if not levels:
@@ -87,7 +87,7 @@ def vqgan_config(tree: Tree, layout: Layout, side: int, pixel_range: tuple[float
 
 
 def _multiples(widths: Iterable[int], channels: int) -> tuple[int, ...]:
-    odd = [width for width in widths if width % channels]
+    odd = [width for width in widths if not channels or width % channels]
     if odd:
         raise CheckpointError(f"a level has {odd[0]} channels: expected a multiple of the first layer's {channels}")
     return tuple(width // channels for width in widths)

@@ -57,6 +57,7 @@ def attacks(class_folder: Path) -> dict[str, str]:
         "another's submission through its own process's root": (
             f"    import os\n    return open('/proc/self/root' + {str(other)!r}).read()"),
         "the gradebook": f"    return open({str(book)!r}, 'rb').read()",
+        "where nbgrader's exchange is": "    import os\n    return os.listdir('/usr/local/share')",
         "users of the machine": "    return open('/etc/passwd').read()",
         "the grader's home": (
             f"    import os\n    return [one for one in os.scandir({str(Path.home())!r}) if one.is_file()]"),

@@ -4,13 +4,17 @@ The engine here is a stand-in that runs the command as it is: the command line a
 engine's.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from minidalle.cli.checks import WEAK, check_sandbox
+from minidalle.cli.grading import grade_class
 from minidalle.course.notebook_code import Asked, Cell
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
@@ -21,6 +25,7 @@ from minidalle.grading.released import read_release
 from minidalle.grading.sandbox import Sandbox
 from minidalle.grading.warm_sandbox import close_sandbox, warm_sandbox
 
+grade_everybody = partial(grade_class, None, "*", 1, "cpu", None, force=False, draw_secret=True)
 CELLS = [
     Cell("code cell 1", "def text_to_bytes(text):\n    print('hello')\n    return list(text.encode())"),
     Cell("code cell 2", "import os\ndef merge_pair(word, pair):\n    os._exit(3)"),
@@ -90,6 +95,25 @@ def test_the_image_holds_what_the_package_requires_and_no_answer() -> None:
     assert "torch==" in words
     assert "+" not in words
     assert "minidalle" not in words
+
+
+def test_an_engine_that_hangs_is_passed_over(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(tmp_path / "docker", tmp_path / "podman")
+    (tmp_path / "docker").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)")
+    monkeypatch.setattr(container, "ANSWERS", 2)
+    assert container.engine() == "podman"
+    (tmp_path / "podman").write_text("no program")
+    container.engine.cache_clear()
+    assert container.engine() == ""
+
+
+def test_windows_is_refused_at_once_also_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    for grade in (lambda: Sandbox(unsafe=True), container.Containers, lambda: grade_everybody(unsafe=True)):
+        with pytest.raises(InvalidValue, match="system='Windows': expected Linux, macOS, or WSL 2"):
+            grade()
+    (found,) = check_sandbox()
+    assert (found.mark, found.mend) == (WEAK, "grade on Linux, macOS, or WSL 2")
 
 
 def test_without_any_sandbox_nothing_is_graded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -137,6 +137,16 @@ def test_lessons_are_named_as_people_do(course: Folders) -> None:
         lessons_with_work(Folders(course.root / "grading"), None)
 
 
+def test_lessons_that_a_student_did_not_hand_in_are_passed_over(course: Folders) -> None:
+    (course.root / "lessons" / "02-later").mkdir()
+    for student, lesson in (("ada", "02-later"), ("ben", LESSON), ("ben", "02-later")):
+        (course.submitted / student / lesson).mkdir(parents=True)
+    assert lessons_with_work(course, None, "ada") == ["02-later"]
+    assert lessons_with_work(course, None, "b*") == [LESSON, "02-later"]
+    with pytest.raises(InvalidValue, match="students='eve': expected a pattern that fits one of those who handed in"):
+        lessons_with_work(course, None, "eve")
+
+
 def test_another_gradebook_is_the_instructors_choice(course: Folders) -> None:
     assert course_settings(course.root).CourseDirectory.db_url == course.db_url
     config = course.root / "nbgrader_config.py"

@@ -1,5 +1,10 @@
 """Small published weights of every form, each made once."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import published_trees as trees
 import pytest
 import torch
 from published_trees import IMAGENET, PAINTER, SMALL, flax_bart, random, vqgan_leaves
@@ -28,3 +33,22 @@ def deep_painter() -> dict[str, Tensor]:
 def imagenet() -> dict[str, Tensor]:
     """A VQGAN of the published size."""
     return random(dict(vqgan_leaves(IMAGENET)), seed=4, dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def sources(
+    leaves: dict[str, Tensor], painter: dict[str, Tensor], deep_painter: dict[str, Tensor],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:  # fmt: skip
+    """A whole folder of each form."""
+    folder = tmp_path_factory.mktemp("whole")
+    trees.write_flax_dalle(folder / "flax", trees.stack_layers(leaves))
+    trees.write_flax_vqgan(folder / "flax" / "vqgan", painter)
+    trees.write_torch_dalle(folder / "torch", trees.as_torch(leaves), deep_painter)
+    return folder
+
+
+@pytest.fixture
+def copy(sources: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A folder of a form to spoil."""
+    return lambda form: Path(shutil.copytree(sources / form, tmp_path / form))

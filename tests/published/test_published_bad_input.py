@@ -12,40 +12,13 @@ from pathlib import Path
 import published_trees as trees
 import pytest
 import torch
+from published_refusal import refusal
 from torch import Tensor
 
 from minidalle.checkpoint import CheckpointError
 from minidalle.errors import InvalidValue
 from minidalle.published import import_weights
 from minidalle.published.torch_file import read_torch
-
-
-@pytest.fixture(scope="module")
-def sources(
-    leaves: dict[str, Tensor], painter: dict[str, Tensor], deep_painter: dict[str, Tensor],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:  # fmt: skip
-    """A whole folder of each form."""
-    folder = tmp_path_factory.mktemp("whole")
-    trees.write_flax_dalle(folder / "flax", trees.stack_layers(leaves))
-    trees.write_flax_vqgan(folder / "flax" / "vqgan", painter)
-    trees.write_torch_dalle(folder / "torch", trees.as_torch(leaves), deep_painter)
-    return folder
-
-
-@pytest.fixture
-def copy(sources: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """A folder of a form to spoil."""
-    return lambda form: Path(shutil.copytree(sources / form, tmp_path / form))
-
-
-def refusal(folder: Path, error: type[Exception] = CheckpointError, **options: object) -> str:
-    """What the import says; it must leave nothing that passes for a run."""
-    out = folder.parent / "out"
-    with pytest.raises(error) as said:
-        import_weights(str(folder), out, **options)
-    assert not (out / "run.json").exists()
-    return str(said.value)
 
 
 @pytest.mark.parametrize("name", ["encoder.pt", "decoder.pt", "detoker.pt", "vocab.json", "merges.txt"])
@@ -256,8 +229,25 @@ def test_a_folder_with_something_in_it_is_not_written_to(copy: Callable[[str], P
     with pytest.raises(InvalidValue, match=r"--out=.*expected a new or empty folder"):
         import_weights(str(folder), out)
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
-    (out / "notes.txt").rename(out / "bart.safetensors")  # as an import leaves it that was broken off
+    (out / "notes.txt").rename(out / "bart.safetensors")  # as `TextToImage.save` leaves it
+    with pytest.raises(InvalidValue, match="expected a new or empty folder"):
+        import_weights(str(folder), out)
+    assert (out / "bart.safetensors").read_text() == "mine"
+    with pytest.raises(InvalidValue, match="expected a new or empty folder"):
+        import_weights(str(folder), out / "bart.safetensors")
+
+
+def test_an_import_that_was_broken_off_begins_anew(
+    copy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = copy("flax"), tmp_path / "out"
+    with monkeypatch.context() as broken:
+        broken.setattr("minidalle.published.importing.save_json", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            import_weights(str(folder), out)
+    assert (out / "bart.safetensors").exists()
     import_weights(str(folder), out)
+    assert {path.name for path in out.iterdir()} == {"tokenizer", "vqgan.safetensors", "bart.safetensors", "run.json"}
     with pytest.raises(InvalidValue, match="expected a new or empty folder"):
         import_weights(str(folder), out)
 

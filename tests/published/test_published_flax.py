@@ -91,6 +91,16 @@ BAD = {
     "a key that is no text": (b"\x81\x01\xc0", "1 is no text"),
     "a byte that begins nothing": (b"\xc1", "the byte 0xc1 begins no value"),
     "maps without end": (b"\x81\xa1a" * 200 + b"\xc0", "deeper than 64"),
+    "lists without end": (b"\x91" * 5000, "deeper than 64"),
+    "arrays in arrays": (
+        b"".join(b"\xc8" + struct.pack(">H", 4 * left) + b"\x01" for left in reversed(range(2000))),
+        "deeper than 64",
+    ),
+    "a list for a dtype": (b"\x81\xa1a\xc7\x06\x01\x93\x91\x01\x90\xc4\x00", r"shape \[1\] and the dtype \[\]"),
+    "a thousand axes": (
+        b"\x81\xa1a\xc8\x03\xf3\x01\x93\xdc\x03\xe8" + b"\x00" * 1000 + b"\xa4bool\xc4\x00",
+        r"has the shape \[0, 0",
+    ),
     "a huge map": (b"\xdf\xff\xff\xff\xff", "4294967295 bytes are needed, 0 are left"),
     "nothing": (b"", "at the start: the file ends too early"),
 }

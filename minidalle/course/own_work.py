@@ -36,6 +36,8 @@ def borrowed(exercise: Question, function: Function) -> str | None:
 
 def _is_forbidden(forbidden: str, name: Name, value: Any) -> bool:
     """By name, where code says it so; by what it is, under any name; a class's method on any value."""
+    if name.where == "free" and value is MISSING:  # of the function around it, which gives it a value when it runs
+        return False
     foreign = value is MISSING or isinstance(value, ModuleType) or (callable(value) and not is_theirs(value))
     if name.where != "value":
         thing = _loaded(forbidden)

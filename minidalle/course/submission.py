@@ -96,7 +96,7 @@ def run_definitions(path: Path, found: Definitions) -> tuple[ModuleType, list[st
         # inspect, tracebacks and reports look a line's text up here
         linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-            flags |= sum(getattr(__future__, one.name).compiler_flag for one in statement.names)
+            flags |= sum(getattr(getattr(__future__, one.name, None), "compiler_flag", 0) for one in statement.names)
         try:
             with quiet():
                 exec(compile(ast.Module([statement], []), file, "exec", flags, dont_inherit=True), vars(module))

@@ -2,10 +2,12 @@
 
 import functools
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -140,6 +142,8 @@ def loops(numbers: list[int]) -> int:
         (forgets_to_return, "type", "returned None, expected an int: is there a `return`?"),
         (returns_sometimes, "type", "returned None in 1 of 5 cases: does every way end at a `return`?"),
         (as_float, "type", "expected an int, got a float"),
+        (lambda numbers: np.int64(sum(numbers)), "type",
+         "expected an int, got an int64: `.item()`, and of an array `.tolist()`, makes Python's own of it"),
         (lambda numbers: sum(numbers, 0.0 if len(numbers) > 2 else 0), "type",
          "expected an int, got a float in 2 of 5 cases"),
         (as_tensor, "type", "expected an int, got a Tensor: `.item()` takes the number out"),
@@ -448,6 +452,28 @@ def test_training_with_the_packages_tokenizer_is_no_answer() -> None:
     free = Exercise(**{**vars(exercise), "forbid": ()})
     hidden = lambda word_counts, size: getattr(bpe, "train" + "_bpe")(word_counts, size)  # noqa: E731
     assert "package's own `train_bpe`" in lines(examine(free, hidden, exercises=EXERCISES))["your own"]
+
+
+def test_a_local_name_like_a_forbidden_one_is_fine() -> None:
+    exercise = Exercise(**{**vars(TOYS["toy.add_up"]), "forbid": ("math.fsum", "torch.nn.functional.cross_entropy")})
+
+    def add_up(numbers: list[int]) -> int:
+        def cross_entropy(number: int) -> int:
+            return number
+
+        fsum = 0
+        return sum(cross_entropy(number) + fsum for number in numbers)
+
+    assert examine(exercise, add_up).passed
+    refused = examine(exercise, lambda numbers: int(sum(math.fsum([number]) for number in numbers)))
+    assert lines(refused) == {"your own": "`math.fsum` is not allowed here: write what it does"}
+
+
+def test_what_has_no_parameters_and_never_runs_is_told() -> None:
+    for id, answer in (("toy.scale", torch.argmin), (MERGE, max)):
+        report = check(id, answer)
+        assert report.points == 0
+        assert [line.ok for line in report.lines if line.name == "runs"] == [False]
 
 
 def test_a_recursion_of_ones_own_is_fine() -> None:

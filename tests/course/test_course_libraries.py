@@ -4,6 +4,10 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
+
+from minidalle.course.code_names import is_theirs
+from minidalle.course.start import PACKAGE
 
 SAYS = """
     import installed_for_one_user
@@ -26,3 +30,12 @@ def test_what_is_installed_outside_of_pythons_folders_is_no_students(tmp_path: P
     begin = f"import sys; sys.path.append({str(place)!r})\n"
     done = subprocess.run([sys.executable, "-c", begin + textwrap.dedent(SAYS)], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_folder_that_begins_with_the_packages_name_is_a_students() -> None:
+    beside: dict[str, Any] = {}
+    exec(compile("def mine():\n    return 1\n", f"{PACKAGE}-course/lesson.py", "exec"), beside)
+    within: dict[str, Any] = {}
+    exec(compile("def ours():\n    return 1\n", f"{PACKAGE}/lesson.py", "exec"), within)
+    assert is_theirs(beside["mine"])
+    assert not is_theirs(within["ours"])

@@ -83,6 +83,7 @@ def test_an_observation_is_json_and_tensors(name: str) -> None:
         ((torch.eye(2), [1]), "a tuple (Tensor, list of int)"), (torch.nn.Parameter(torch.eye(2)), "a Tensor"),
         (namedtuple("P", "x")(1), "a tuple (int)"), (np.ones(2), "a ndarray"), (np.float64(1), "a float"),
         ((n for n in ()), "a generator"), ({1}, "a set of int"),
+        ([np.True_], "a list of numpy.bool"),
     ],
 )  # fmt: skip
 def test_kinds_in_words(value: object, name: str) -> None:
@@ -175,6 +176,16 @@ def test_what_a_function_changes() -> None:
     assert (seen.kept, seen.changed) == ([0, 4], [1, 2, 3])
     assert arguments[1] == [1]  # each call has its own copy
     assert once(lambda words: 1 / 0 if words.append(1) else words[9], ["a"]).changed == [0]  # also where it fails
+
+
+@pytest.mark.parametrize("value", [None, 3, "a", [], {}, torch.zeros(3)], ids=repr)
+def test_an_input_that_becomes_something_else_is_changed(value: object) -> None:
+    def puts_it_in(inside: dict, rows: list, words: list) -> int:
+        inside["conv"]["weight"] = rows[0] = words[0] = value
+        return 1
+
+    seen = once(puts_it_in, {"conv": {"weight": torch.ones(2)}}, [[1, 2]], ["word"])
+    assert (seen.error, seen.result, seen.changed) == (None, 1, [0, 1, 2])
 
 
 def test_a_function_that_is_called_twice_is_noted_once() -> None:

@@ -202,3 +202,12 @@ def test_cells_may_be_strange(tmp_path: Path) -> None:
              {"cell_type": "code", "source": 3}, {"cell_type": "code", "source": ["z = 2\n", "w = 3"]}]  # fmt: skip
     path.write_text("\ufeff" + json.dumps({"cells": cells}), encoding="utf-8")
     assert [cell.source for cell in read_cells(path)] == ["x = 1", "", "", "z = 2\nw = 3"]
+
+
+def test_a_future_that_there_is_not_costs_its_line_only(tmp_path: Path) -> None:
+    functions, skipped = read_functions(
+        write(tmp_path / "a.ipynb", ["from __future__ import annotation\ndef f(): return 1"])
+    )
+    assert functions["f"]() == 1
+    assert len(skipped) == 1
+    assert "future feature annotation is not defined" in skipped[0]

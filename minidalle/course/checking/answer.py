@@ -8,6 +8,7 @@ from pathlib import Path
 from minidalle.course import progress
 from minidalle.course.cell_notes import cell_notes, cells_so_far
 from minidalle.course.checking.judge import expected
+from minidalle.course.checking.ordinary import ordinary_torch
 from minidalle.course.checking.report import Report, refused
 from minidalle.course.checking.sight import look, report_on
 from minidalle.course.swap import use
@@ -71,12 +72,14 @@ def examine(
         exercises: where those that it needs are found; by default those of the course.
         device: where the tensors of the cases are put.
     """
-    if (device := str(pick_device(device))) != "cpu":
-        expected(exercise, seed, device)  # first: a GPU takes seconds to begin, which are not the answer's
     others = known_exercises() if exercises is None and exercise.needs else exercises or {}
     needs = {others[id].name: others[id].reference for id in exercise.needs if id in others}
-    sight = look(exercise, function, exercise.cases(seed), needs, device=device)
-    return report_on(exercise, sight, points, seed, device)
+    device = str(pick_device(device))
+    with ordinary_torch():
+        if device != "cpu":
+            expected(exercise, seed, device)  # first: a GPU takes seconds to begin, which are not the answer's
+        sight = look(exercise, function, exercise.cases(seed), needs, device=device)
+        return report_on(exercise, sight, points, seed, device)
 
 
 def _nearest(id: object, exercises: Mapping[str, Exercise]) -> str:

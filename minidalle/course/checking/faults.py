@@ -1,6 +1,7 @@
 """An error of a student's code as a person wants to read it: what, and at which line of theirs."""
 
 import linecache
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -18,11 +19,11 @@ def libraries() -> tuple[str, ...]:
     """Where code lies that no student wrote: the package, Python, and what is installed, for one user alone too."""
     pythons = (sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
     installed = (place for place in sys.path if Path(place).name in INSTALLED)
-    return tuple({str(Path(__file__).parents[2]), *pythons, *installed})
+    return tuple({os.path.join(place, "") for place in (str(Path(__file__).parents[2]), *pythons, *installed)})
 
 
 NOT_THEIRS = libraries()
-"""Folders whose code is no student's: the package, Python's own library, what is installed."""
+"""Folders whose code is no student's, each with its separator: the package, Python's own library, what is installed."""
 
 SAID = {
     "SystemExit": "it ended Python, as `exit()` does: a function returns",

@@ -65,7 +65,8 @@ def judge(
     report = Report(exercise.id, out_of, out_of, lines, notes=tuple(_prints(own)))
     if report.passed:
         return report
-    earned = sum(WEIGHTS[line.name] for line in lines if line.ok) / sum(WEIGHTS[line.name] for line in lines)
+    whole = sum(WEIGHTS[line.name] for line in lines)  # 0 where it never ran, and has no parameters that are known
+    earned = sum(WEIGHTS[line.name] for line in lines if line.ok) / (whole or 1.0)
     some_right = any(same_values(one, other, exercise.tolerance) for one, other in zip(own, true, strict=True))
     judged_whole = any(line.name == "values" for line in lines)  # else it never ran, or returned another type
     return replace(

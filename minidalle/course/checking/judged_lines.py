@@ -21,6 +21,7 @@ so that doing nothing is often right, they count less, as "detached"."""
 GRADIENTS, DETACHED = "gradients", "detached"
 
 LAZY = {"generator", "map", "filter", "zip", "range", "dict_keys", "dict_values", "dict_items", "reversed", "enumerate"}
+OF_NUMPY = {"numpy.bool", "bool_", "int64", "int32", "float32"}
 
 Pairs = Sequence[tuple[Observation, Observation]]
 """For each case the student's observation and the reference's."""
@@ -130,13 +131,17 @@ def _type(ran: Pairs, allowed: Union) -> Line:
 
 def _way_out(own: Union, allowed: Union) -> str:
     """What makes the one type of the other, where that is one word."""
-    has, wants = next(iter(own)), next(iter(allowed), "")
+    has, wants = next(iter(own), ""), next(iter(allowed), "")
+    if has == wants == "list":
+        return _way_out(own["list"], allowed["list"])
     if wants == "list" and has in {*LAZY, "tuple", "set"}:
         return ": `list(…)` makes a list of it"
     if wants == "tuple" and has == "list":
         return ": `tuple(…)` makes a tuple of it"
     if wants in ("int", "float", "bool") and has == "Tensor":
         return ": `.item()` takes the number out"
+    if wants in ("int", "float", "bool") and has in OF_NUMPY:
+        return ": `.item()`, and of an array `.tolist()`, makes Python's own of it"
     if wants == "Tensor" and has == "ndarray":
         return ": `torch.from_numpy(…)` makes a Tensor of it"
     if wants == "Tensor" and has in ("int", "float"):

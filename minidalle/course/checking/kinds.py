@@ -36,7 +36,8 @@ def kind(value: object, depth: int = 0) -> Kind:
         return {"type": "None"}
     known = next((type for type in (*LISTS, *PLAIN) if isinstance(value, type)), type(value))
     items = {"items": _distinct(value, depth)} if isinstance(value, LISTS) else {}
-    return {"type": known.__name__, **items}
+    numpys = known.__name__ == "bool" and known is not bool  # numpy calls its own so, too
+    return {"type": "numpy.bool" if numpys else known.__name__, **items}
 
 
 def _distinct(values: Iterable[object], depth: int) -> list[Kind]:

@@ -4,17 +4,16 @@ This is the student's side. It runs where no expected value is, and what it retu
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from minidalle.course.checking.faults import fault
 from minidalle.course.checking.kinds import DEEPEST, Kind, kind
 from minidalle.course.checking.limits import Printed, TimeUp, quiet, within
+from minidalle.course.checking.ordinary import ordinary_torch
 from minidalle.course.checking.shown import short
 from minidalle.exercises.exercise import Case, Function, Plain
 
@@ -82,7 +81,7 @@ def observe(
             recorders.append(_Recorder(function, names, printed))
             seen.append(_observe(recorders[-1], probe, _copied(dict(case), device)))
 
-    with quiet() as printed, _torch_kept():
+    with quiet() as printed, ordinary_torch():
         try:
             all_cases() if seconds is None else within(seconds, all_cases)
         except TimeUp as up:
@@ -202,27 +201,16 @@ def _copied(value: Any, device: str | None = None) -> Any:
 
 def _alike(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
-        like = before.shape == after.shape and before.dtype == after.dtype and before.device == after.device
+        like = isinstance(after, Tensor) and before.shape == after.shape and before.dtype == after.dtype
+        like = like and before.device == after.device
         return like and (before.device.type == "meta" or bool(_equal(before, after.detach()).all()))
     if isinstance(before, dict):
-        return before.keys() == after.keys() and all(_alike(before[key], after[key]) for key in before)
+        like = isinstance(after, dict) and before.keys() == after.keys()
+        return like and all(_alike(before[key], after[key]) for key in before)
     if isinstance(before, list | tuple):
-        return len(before) == len(after) and all(map(_alike, before, after))
+        return isinstance(after, list | tuple) and len(before) == len(after) and all(map(_alike, before, after))
     return bool(before is after or before == after)
 
 
 def _equal(before: Tensor, after: Tensor) -> Tensor:
     return (before == after) | ((before != before) & (after != after))  # nan is nan
-
-
-@contextmanager
-def _torch_kept() -> Iterator[None]:
-    """Undo what a call may have set for all that comes after: the default dtype, autograd's switch, random numbers."""
-    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(gpus):
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(dtype)
-            torch.set_grad_enabled(grad)

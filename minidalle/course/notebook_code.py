@@ -169,6 +169,10 @@ def _bound(statement: ast.AST) -> Iterator[str]:
         return
     if isinstance(statement, ast.Lambda):
         return
+    if isinstance(statement, ast.comprehension):  # its targets are its own; what `:=` binds in it is not
+        for part in (statement.iter, *statement.ifs):
+            yield from _bound(part)
+        return
     if isinstance(statement, ast.alias):
         yield (statement.asname or statement.name).split(".")[0]
     if isinstance(statement, ast.Name | ast.Subscript | ast.Attribute) and isinstance(statement.ctx, ast.Store):

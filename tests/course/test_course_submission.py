@@ -68,7 +68,8 @@ def test_what_is_a_definition(source: str, names: list[str]) -> None:
         ("vocab = make()", {"vocab"}), ("vocab = {}\nvocab['a'] = 1", {"vocab"}), ("for i in x: y = i", {"i", "y"}),
         ("a = make()\nb = [a, 1]", {"a", "b"}), ("a = make()\na = 1", set()), ("with x as y: pass", {"y"}),
         ("a, *b = make()", {"a", "b"}), ("(a := make())", {"a"}), ("if x:\n    def f(): pass", {"f"}),
-        ("x.y.z = 3", {"x"}), ("print([a for a in b])", {"a"}), ("if x:\n    import os.path", {"os"}),
+        ("x.y.z = 3", {"x"}), ("print([a for a in b])", set()), ("if x:\n    import os.path", {"os"}),
+        ("a = 2\nprint({a: b for a, b in c})\nd = a * 2", set()), ("print([c for a in b if (c := a)])", {"c"}),
     ],
 )  # fmt: skip
 def test_what_is_lost(source: str, lost: set[str]) -> None:

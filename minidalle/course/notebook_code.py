@@ -19,7 +19,8 @@ SIMPLE = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name, ast.At
           ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript, ast.Slice, ast.Starred, ast.JoinedStr, ast.FormattedValue,
           ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
 EMPTY = {"dict", "list", "set", "tuple", "frozenset"}  # there is no other way to write an empty set
-DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+TYPE = getattr(ast, "TypeAlias", ast.ClassDef)  # `type Pair = tuple[str, str]`, which Python 3.11 does not know
+DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, TYPE)
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # what follows them is Python
 MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?\??|\w[\w, ]*=\s*[%!].*)$")
 ASKS = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']\s*,\s*(\w+)""")
@@ -170,8 +171,8 @@ def _bound(statement: ast.AST) -> Iterator[str]:
     if isinstance(statement, ast.Lambda):
         return
     if isinstance(statement, ast.comprehension):  # its targets are its own; what `:=` binds in it is not
-        for part in (statement.iter, *statement.ifs):
-            yield from _bound(part)
+        for inner in (statement.iter, *statement.ifs):
+            yield from _bound(inner)
         return
     if isinstance(statement, ast.alias):
         yield (statement.asname or statement.name).split(".")[0]

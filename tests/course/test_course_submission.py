@@ -3,6 +3,7 @@
 import inspect
 import json
 import linecache
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
@@ -60,6 +61,12 @@ def kept(*sources: str) -> list[str]:
 )
 def test_what_is_a_definition(source: str, names: list[str]) -> None:
     assert kept(source) == names
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no `type` statement")
+def test_a_type_is_a_definition() -> None:
+    assert kept("type Pair = tuple[str, str]\ndef merge_pair(pair: Pair): pass") == ["Pair", "merge_pair"]
+    assert definitions([Cell("cell", "type Pair[T] = tuple[T, T]")]).lost == {}
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,10 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")  # captions may hold other line ends raw
+    for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line or "{}")
+            row = json.loads(line.strip() or "{}")
         except ValueError:
             row = None
         if not isinstance(row, dict):

@@ -87,6 +87,15 @@ def test_captions_from_json_lines(folder: Path) -> None:
     assert len(pictures.skipped) == 3
 
 
+def test_json_lines_end_with_line_feeds_only(folder: Path) -> None:
+    rows = ['{"file_name": "wide.png", "text": "red\u2028\x85band"}', " \t", '{"file_name": "grey.gif", "text": "\u2029"}']
+    rows.append('{"file_name": "clear.png", "text": "nothing"}')
+    (folder / "metadata.jsonl").write_bytes("\r\n".join([*rows, ""]).encode())
+    pictures = read(folder)
+    assert pictures.captions == ["red band", "nothing"]
+    assert pictures.skipped == (("grey.gif", "blank caption"),)
+
+
 def test_captions_from_texts_beside_the_pictures(folder: Path) -> None:
     (folder / "wide.txt").write_text("a red band\n")
     (folder / "print.txt").write_bytes("caf\xe9".encode("latin-1"))

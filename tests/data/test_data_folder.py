@@ -88,7 +88,11 @@ def test_captions_from_json_lines(folder: Path) -> None:
 
 
 def test_json_lines_end_with_line_feeds_only(folder: Path) -> None:
-    rows = ['{"file_name": "wide.png", "text": "red\u2028\x85band"}', " \t", '{"file_name": "grey.gif", "text": "\u2029"}']
+    rows = [
+        '{"file_name": "wide.png", "text": "red\u2028\x85band"}',
+        " \t",
+        '{"file_name": "grey.gif", "text": "\u2029"}',
+    ]
     rows.append('{"file_name": "clear.png", "text": "nothing"}')
     (folder / "metadata.jsonl").write_bytes("\r\n".join([*rows, ""]).encode())
     pictures = read(folder)

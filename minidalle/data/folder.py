@@ -1,7 +1,9 @@
 """A folder of pictures with captions beside them."""
 
 import csv
+import errno
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -68,7 +70,14 @@ def folder_source(folder: Path, config: DataConfig) -> RawSource | None:
 
 def _raw(folder: Path, rows: Iterable[Captioned]) -> Iterator[RawRow]:
     for name, caption in rows:
-        yield RawRow(printable(name), caption, (folder / name).read_bytes)
+        yield RawRow(printable(name), caption, partial(_content, folder / name))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except ValueError:  # a null byte or half a character, which no file's name has
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
 
 
 def visible(folder: Path) -> list[Path]:

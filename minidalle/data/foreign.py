@@ -34,7 +34,7 @@ TARS = (".tar", ".tar.gz", ".tgz")
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)  # a table names what is no file
+NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)  # a table names what is none
 
 Progress = Callable[[int], None]  # rows done
 
@@ -185,8 +185,10 @@ def decode_row(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
     except UnreadablePicture as error:
         return str(error)
     except OSError as error:
-        if error.errno in NO_FILE:
-            return os.strerror(error.errno)
+        refused = error.errno == errno.EACCES  # which is what Windows says of a folder
+        number = errno.EISDIR if refused and os.path.isdir(error.filename or "") else error.errno
+        if number in NO_FILE:
+            return os.strerror(number)
         raise InvalidValue(f"{error.filename or row.name}: cannot be read: {error.strerror or error}") from error
 
 

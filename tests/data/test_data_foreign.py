@@ -276,7 +276,9 @@ def test_without_a_network_the_hub_is_one_clear_line(offline: str, tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("minidalle: data='owner/name': there is no such folder here, and the Hub cannot be asked: ")
+    assert line.startswith(
+        "minidalle: --data='owner/name': there is no such folder here, and the Hub cannot be asked: "
+    )
     assert not (tmp_path / "runs").exists()
 
 

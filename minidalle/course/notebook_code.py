@@ -19,9 +19,11 @@ SIMPLE = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Name, ast.At
           ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript, ast.Slice, ast.Starred, ast.JoinedStr, ast.FormattedValue,
           ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
 EMPTY = {"dict", "list", "set", "tuple", "frozenset"}  # there is no other way to write an empty set
-DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+TYPE = getattr(ast, "TypeAlias", ast.ClassDef)  # `type Pair = tuple[str, str]`, which Python 3.11 does not know
+DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, TYPE)
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # what follows them is Python
-MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?\??|\w[\w, ]*=\s*[%!].*)$")
+MAGIC = re.compile(r"^(\s*)(?:(?:%%?[A-Za-z_]|[!?]).*|[\w.]+\?\??|\w[\w, ]*=\s*(?:%[A-Za-z_]|!).*)$")
+MOST_MAGICS = 200  # in one cell; for each of them it is read once more
 ASKS = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']\s*,\s*(\w+)""")
 
 
@@ -97,17 +99,36 @@ def parse(cell: Cell) -> ast.Module:
     first = cell.source.lstrip().split(maxsplit=1)[:1]
     if first and first[0].startswith("%%") and first[0] not in PYTHON_MAGICS:
         return ast.Module([], [])
-    top_level_await = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    without = "\n".join(MAGIC.sub(r"\1pass", line) for line in cell.source.split("\n"))
-    for source in (cell.source, without):
+    flags, lines = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, cell.source.split("\n")
+    for _ in range(MOST_MAGICS + 1):
         try:
-            return compile(source, cell.place, "exec", top_level_await, dont_inherit=True)
+            return compile("\n".join(lines), cell.place, "exec", flags, dont_inherit=True)
         except SyntaxError as error:
             line = (error.text or "").strip()
             words = f"line {error.lineno}: {error.msg}" + (f": `{line}`" if line else "")
+            before, lines = lines, _without_magic(lines, (error.lineno or 0) - 1)
+            if lines == before:
+                break
         except (ValueError, RecursionError, MemoryError) as error:  # a null byte; nested too deep
             words = f"{type(error).__name__}: {error}"
+            break
     raise InvalidValue(f"{cell.place} cannot be read: {words}")
+
+
+def _without_magic(lines: list[str], at: int) -> list[str]:
+    """The lines without the magic or shell line at which Python stumbled, if it is one, and what goes on from it.
+
+    Elsewhere such a line may be part of a text or an expression. The others keep their numbers.
+    """
+    goes_on = [line.endswith("\\") for line in lines[:-1]] + [False]
+    first = last = max(0, min(at, len(lines) - 1))
+    while first and goes_on[first - 1]:
+        first -= 1
+    while goes_on[last]:
+        last += 1
+    if not MAGIC.match(lines[first]):
+        return lines
+    return [*lines[:first], MAGIC.sub(r"\1pass", lines[first]), *[""] * (last - first), *lines[last + 1 :]]
 
 
 def definitions(cells: Iterable[Cell]) -> Definitions:
@@ -168,6 +189,10 @@ def _bound(statement: ast.AST) -> Iterator[str]:
         yield statement.name
         return
     if isinstance(statement, ast.Lambda):
+        return
+    if isinstance(statement, ast.comprehension):  # its targets are its own; what `:=` binds in it is not
+        for inner in (statement.iter, *statement.ifs):
+            yield from _bound(inner)
         return
     if isinstance(statement, ast.alias):
         yield (statement.asname or statement.name).split(".")[0]

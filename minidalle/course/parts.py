@@ -1,11 +1,14 @@
 """`mine`: which functions of a notebook are the student's own and pass their check; `use` puts them to work."""
 
+import hashlib
+import inspect
+import pickle
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any, Literal
 
 from minidalle.course.checking.answer import examine
@@ -26,8 +29,8 @@ _verdicts: dict[tuple[str, frozenset[object]], Verdict] = {}  # id and what a fu
 def mine(namespace: Mapping[str, object]) -> dict[str, Function]:
     """The student's own functions that pass their check, ready for `use`; says which ones do not.
 
-    A function is checked when it is new, and again when it, or what it calls, has changed. These checks are no
-    tries: nothing is remembered of them.
+    A function is checked when it is new, and again when it, or what it calls or names, has changed. These checks
+    are no tries: nothing is remembered of them.
 
     Args:
         namespace: a notebook's `globals()`, or functions by name. A function with an exercise's name is its answer,
@@ -112,13 +115,24 @@ def _examined(key: str, function: Function) -> Verdict:
 
 
 def _made_of(function: Function) -> Iterator[object]:
-    """What decides how a function behaves: its code, that of its helpers, and the plain values that they name."""
+    """What decides how a function behaves: its code, that of its helpers, and the values that they name."""
     for one in written(function):
         yield one.__code__
         defaults = [*enumerate(one.__defaults__ or ()), *(one.__kwdefaults__ or {}).items()]
-        yield from ((one.__code__, place, value) for place, value in defaults if _is_plain(value))
-    yield from (item for item in reached(function) if _is_plain(item[1]))
+        yield from ((one.__code__, place, _digest(value)) for place, value in defaults)
+    yield from ((name, _digest(value)) for name, value in reached(function))
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, bool | int | float | str | bytes | None)
+def _digest(value: object) -> bytes:
+    """Another one when a value changes, within a list or tensor too: 1, 1.0 and True are told apart.
+
+    What cannot be pickled has none, such as modules; nor have functions, whose code is looked at.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    if inspect.isroutine(value):
+        return b""
+    try:
+        pickle.Pickler(SimpleNamespace(write=digest.update)).dump(value)
+    except Exception:  # whatever a class of the student's own raises
+        return b""
+    return digest.digest()

@@ -1,7 +1,9 @@
 """A folder of pictures with captions beside them."""
 
 import csv
+import errno
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -68,7 +70,14 @@ def folder_source(folder: Path, config: DataConfig) -> RawSource | None:
 
 def _raw(folder: Path, rows: Iterable[Captioned]) -> Iterator[RawRow]:
     for name, caption in rows:
-        yield RawRow(printable(name), caption, (folder / name).read_bytes)
+        yield RawRow(printable(name), caption, partial(_content, folder / name))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except ValueError:  # a null byte or half a character, which no file's name has
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
 
 
 def visible(folder: Path) -> list[Path]:
@@ -105,9 +114,10 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")  # captions may hold other line ends raw
+    for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line or "{}")
+            row = json.loads(line.strip() or "{}")
         except ValueError:
             row = None
         if not isinstance(row, dict):

@@ -34,7 +34,7 @@ TARS = (".tar", ".tar.gz", ".tgz")
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)  # a table names what is no file
+NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)  # a table names what is none
 
 Progress = Callable[[int], None]  # rows done
 
@@ -46,7 +46,7 @@ def foreign_pictures(config: DataConfig, size: int, progress: Progress | None = 
     picture. Those that cannot be read and those without a caption are left out and listed in `.skipped`. A validation
     split of the source's own becomes `dev`; without one, `dev` is drawn by lot from the pictures' files: what is added
     or renamed later moves no other, and a picture that is there twice is on one side. (Only where no lot falls on `dev`
-    is the picture nearest to it taken, so that there is one.)
+    is the picture nearest to it taken, so that there is one; of a single picture, many times, the first row.)
 
     Args:
         config: the source. Only a Hub data set needs the network, and only the first time if it names its revision.
@@ -185,8 +185,10 @@ def decode_row(size: int, row: RawRow) -> tuple[np.ndarray, float] | str:
     except UnreadablePicture as error:
         return str(error)
     except OSError as error:
-        if error.errno in NO_FILE:
-            return os.strerror(error.errno)
+        refused = error.errno == errno.EACCES  # which is what Windows says of a folder
+        number = errno.EISDIR if refused and os.path.isdir(error.filename or "") else error.errno
+        if number in NO_FILE:
+            return os.strerror(number)
         raise InvalidValue(f"{error.filename or row.name}: cannot be read: {error.strerror or error}") from error
 
 
@@ -200,7 +202,7 @@ def _check_enough(own: Sequence[str], skipped: Sequence[tuple[str, str]], config
 
 
 def draw_dev(lots: np.ndarray, share: float = DEV) -> np.ndarray:
-    """Which of two or more rows are held out.
+    """Which of two or more rows are held out: rows of one lot are on one side, unless there is no other lot.
 
     >>> draw_dev(np.array([0.7, 0.02, 0.3])).tolist(), draw_dev(np.array([0.7, 0.6])).tolist()
     ([False, True, False], [False, True])
@@ -213,6 +215,10 @@ def draw_dev(lots: np.ndarray, share: float = DEV) -> np.ndarray:
         bool [R], neither all nor none.
     """
     dev = lots < share
-    dev[lots.argmin()] |= not dev.any()
-    dev[lots.argmax()] &= not dev.all()
+    if not dev.any():
+        dev = lots == lots.min()
+    if dev.all():
+        dev = lots < lots.max()
+    if not dev.any():
+        dev[0] = True
     return dev

@@ -20,7 +20,7 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     """What changes when a file does: its size, and when it was written in nanoseconds. None if there is no file."""
     try:
         return path.stat().st_size, path.stat().st_mtime_ns
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have this name
         return None
 
 

@@ -66,6 +66,7 @@ def test_the_body_is_marked_with_its_comments() -> None:
     assert lines[begin - 1] == '    """'
     assert lines[begin + 1] == "    # a comment comes first"
     assert "after it" not in lines[-1]
+    assert marked(sample(f"LINE_ENDS = '\u2028\x85'{SAMPLE}")).split("\n") == lines
 
 
 def test_what_is_too_wide_for_a_notebook_is_told() -> None:

@@ -67,6 +67,8 @@ def test_header_and_lines(tmp_path: Path) -> None:
     assert (lesson.title, lesson.minutes) == ("Toy tokens", 120)
     (cell,) = lesson.cells
     assert (cell.line, cell.first, cell.text) == (6, 9, "x = 1")
+    (cell,) = read_lesson(lesson_of(tmp_path, "\n# %% setup\nx = '\u2028\x85'\n")).cells
+    assert cell.text == "x = '\u2028\x85'"
 
 
 def test_what_jupytext_adds_to_the_header_is_passed_over(tmp_path: Path) -> None:

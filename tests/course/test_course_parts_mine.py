@@ -92,6 +92,31 @@ def test_a_function_is_examined_again_only_when_something_changed(tmp_path: Path
     assert again(f"CODE = 'utf-8'\n{text}") == ([], True)
 
 
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ("STEP = 0", "STEP = False"), ("STEP = 0", "STEP = 0.0"), ("STEP = lambda: 0", "STEP = lambda: 1"),
+        ("STEP = [0]", "STEP[0] = 1"), ("STEP = {}", "STEP[1] = 2"), ("STEP = ([],)", "STEP[0].append(1)"),
+        ("import torch\nSTEP = torch.zeros(2000)", "STEP[1000] = 1"),
+        ("from types import SimpleNamespace as N\nSTEP = N(n=0)", "STEP.n = 1"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("default", [False, True])
+def test_a_change_in_what_it_names_is_a_change(before: str, change: str, default: bool, examined: list[str]) -> None:
+    signature, use = ("text, step=STEP", "step") if default else ("text", "STEP")
+    text = f"{before}\ndef text_to_bytes({signature}):\n    {use}\n    return list(text.encode())\n"
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    exec(text, namespace)
+    for _ in range(2):
+        mine(namespace)
+    assert len(examined) == 1
+    rebinds = change.startswith("STEP = ")
+    exec(text.replace(before, change) if default and rebinds else change, namespace)
+    for _ in range(2):
+        mine(namespace)
+    assert len(examined) == 2
+
+
 def test_what_is_no_plain_function_is_examined_every_time(examined: list[str]) -> None:
     class Bytes:
         def __call__(self, text: str) -> list[int]:

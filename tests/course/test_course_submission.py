@@ -1,8 +1,10 @@
 """A notebook's functions without running the notebook: what is a definition, what is asked, what is lost."""
 
+import ast
 import inspect
 import json
 import linecache
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
@@ -62,13 +64,20 @@ def test_what_is_a_definition(source: str, names: list[str]) -> None:
     assert kept(source) == names
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no `type` statement")
+def test_a_type_is_a_definition() -> None:
+    assert kept("type Pair = tuple[str, str]\ndef merge_pair(pair: Pair): pass") == ["Pair", "merge_pair"]
+    assert definitions([Cell("cell", "type Pair[T] = tuple[T, T]")]).lost == {}
+
+
 @pytest.mark.parametrize(
     ("source", "lost"),
     [
         ("vocab = make()", {"vocab"}), ("vocab = {}\nvocab['a'] = 1", {"vocab"}), ("for i in x: y = i", {"i", "y"}),
         ("a = make()\nb = [a, 1]", {"a", "b"}), ("a = make()\na = 1", set()), ("with x as y: pass", {"y"}),
         ("a, *b = make()", {"a", "b"}), ("(a := make())", {"a"}), ("if x:\n    def f(): pass", {"f"}),
-        ("x.y.z = 3", {"x"}), ("print([a for a in b])", {"a"}), ("if x:\n    import os.path", {"os"}),
+        ("x.y.z = 3", {"x"}), ("print([a for a in b])", set()), ("if x:\n    import os.path", {"os"}),
+        ("a = 2\nprint({a: b for a, b in c})\nd = a * 2", set()), ("print([c for a in b if (c := a)])", {"c"}),
     ],
 )  # fmt: skip
 def test_what_is_lost(source: str, lost: set[str]) -> None:
@@ -81,6 +90,9 @@ def test_what_is_lost(source: str, lost: set[str]) -> None:
         "%matplotlib inline\n!pip install x\ndef f(): pass", "%%time\ndef f(): pass", "?print\nprint?\ndef f(): pass",
         "files = !ls\nx = %time 1\ndef f(): pass", "def f():\n    %time\n    !ls", "await g()\ndef f(): pass",
         "def f():\n    return 7 \\\n% 3", 'text = """\n%time\n"""\ndef f(): pass',
+        "%time\ndef f(a, b):\n    return (a\n    % b)", "%time\ndef f(a, b):\n    return (a\n    %b)",
+        "!ls \\\n  -la \\\n  --all\ndef f(): pass", "files = !ls \\\n  (it's\ndef f(): pass",
+        "!echo it's (\n%cd C:\\temp\ndef f(): pass", "try:\n    !ls\nexcept OSError: pass\ndef f(): pass",
     ],
 )  # fmt: skip
 def test_magics_count_as_nothing(source: str) -> None:
@@ -88,10 +100,19 @@ def test_magics_count_as_nothing(source: str) -> None:
     assert parse(Cell("cell", "%%bash\ndef f(): pass")).body == []
 
 
+def test_magics_change_neither_lines_nor_texts() -> None:
+    cell = Cell("cell", '!pip install \\\n  x\n\n%time\ntext = """\n!ls\n%time\n"""')
+    *_, statement = parse(cell).body
+    assert ast.unparse(statement) == "text = '\\n!ls\\n%time\\n'"
+    assert statement.lineno == 5
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [("def f(:\n  pass", "code cell 3 cannot be read: line 1: invalid syntax: `def f(:`"),
-     ("x = 1\n  y = 2", "line 2: unexpected indent"), ("a\0b", "null bytes"), ("(" * 9999, "too many nested")],
+     ("x = 1\n  y = 2", "line 2: unexpected indent"),
+     ("!ls \\\n -la\n%time\nx = a\n% b", "line 5: invalid syntax: `% b`"), ("!ls\n" * 300, "line 201: invalid syntax"),
+     ("a\0b", "null bytes"), ("(" * 9999, "too many nested")],
 )  # fmt: skip
 def test_what_is_no_python_is_told(source: str, words: str) -> None:
     with pytest.raises(InvalidValue) as told:

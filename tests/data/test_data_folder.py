@@ -1,5 +1,6 @@
 """A folder of pictures with captions: every way to write them down, every kind of picture, every fault."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from minidalle.data import CaptionedPictures, DataConfig, foreign_pictures
+from minidalle.data.foreign import decode_row
 from minidalle.data.pictures import write_skipped
+from minidalle.data.rows import RawRow
 from minidalle.errors import InvalidValue
 
 RED = (255, 0, 0)
@@ -85,6 +88,40 @@ def test_captions_from_json_lines(folder: Path) -> None:
     assert pictures.captions == ["red band", "nothing ?"]
     assert [reason for _, reason in pictures.skipped][:2] == ["blank caption"] * 2
     assert len(pictures.skipped) == 3
+
+
+def test_json_lines_end_with_line_feeds_only(folder: Path) -> None:
+    rows = [
+        '{"file_name": "wide.png", "text": "red\u2028\x85band"}',
+        " \t",
+        '{"file_name": "grey.gif", "text": "\u2029"}',
+    ]
+    rows.append('{"file_name": "clear.png", "text": "nothing"}')
+    (folder / "metadata.jsonl").write_bytes("\r\n".join([*rows, ""]).encode())
+    pictures = read(folder)
+    assert pictures.captions == ["red band", "nothing"]
+    assert pictures.skipped == (("grey.gif", "blank caption"),)
+
+
+@pytest.mark.parametrize("odd", ["", "a\0b", "\ud800.png", "x" * 300, "clear.png/x", "?:*"])
+def test_a_name_that_no_file_can_have_costs_its_row_only(folder: Path, odd: str) -> None:
+    rows = [{"file_name": name, "text": "a picture"} for name in ("wide.png", odd, "clear.png")]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pictures = read(folder)
+    assert (len(pictures.captions), len(pictures.skipped)) == (2, 1)
+
+
+def test_what_windows_says_of_folders_and_odd_names_costs_the_row_only(tmp_path: Path) -> None:
+    def decoded(number: int, path: Path) -> object:
+        def read() -> bytes:
+            raise OSError(number, "as Windows has it", str(path))
+
+        return decode_row(16, RawRow("odd", "a caption", read))
+
+    assert decoded(errno.EACCES, tmp_path) == os.strerror(errno.EISDIR)
+    assert decoded(errno.EINVAL, tmp_path / "?") == os.strerror(errno.EINVAL)
+    with pytest.raises(InvalidValue, match="cannot be read: as Windows has it"):  # a file that may not be read
+        decoded(errno.EACCES, tmp_path / "mine.png")
 
 
 def test_captions_from_texts_beside_the_pictures(folder: Path) -> None:

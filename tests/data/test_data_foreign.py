@@ -276,7 +276,9 @@ def test_without_a_network_the_hub_is_one_clear_line(offline: str, tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("minidalle: --data='owner/name': there is no such folder here, and the Hub cannot be asked: ")
+    assert line.startswith(
+        "minidalle: --data='owner/name': there is no such folder here, and the Hub cannot be asked: "
+    )
     assert not (tmp_path / "runs").exists()
 
 
@@ -336,6 +338,10 @@ def test_lots() -> None:
     assert draw_dev(np.array([0.7, 0.09, 0.3, 0.1])).tolist() == [False, True, False, False]
     assert draw_dev(np.array([0.7, 0.6])).tolist() == [False, True]
     assert draw_dev(np.array([0.01, 0.02])).tolist() == [True, False]
+    assert draw_dev(np.array([0.5, 0.9, 0.5])).tolist() == [True, False, True]  # one picture, twice
+    assert draw_dev(np.array([0.02, 0.01, 0.02])).tolist() == [False, True, False]
+    for lot in (0.01, 0.5):  # there is no other
+        assert draw_dev(np.array([lot, lot, lot])).tolist() == [True, False, False]
 
 
 def test_options_are_checked() -> None:

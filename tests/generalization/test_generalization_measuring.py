@@ -141,7 +141,7 @@ def test_the_command_writes_table_figures_and_page(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--splits", "iid,roles"), "--splits='iid,roles': expected some of dev, iid, cell"),
+        (("--splits", "iid,roles"), "--splits='iid,roles': expected all, or some of dev, iid, cell"),
         (("--run", "nothing"), "nothing"),
     ],
 )

@@ -18,7 +18,15 @@ from minidalle.course.building.course_file import find_course
 from minidalle.exercises import EXERCISES
 from minidalle.exercises.exercise import Exercise, Function, call
 from minidalle.grading import confinement
-from minidalle.grading.stripped import PACKAGE, own_need, reached_by, supplied, without_answers, write_stripped
+from minidalle.grading.stripped import (
+    PACKAGE,
+    own_need,
+    reached_by,
+    supplied,
+    without_answers,
+    without_bodies,
+    write_stripped,
+)
 
 CALL = call.__module__  # the plain probe's
 
@@ -53,6 +61,14 @@ def lines(text: str) -> list[str]:
 
 def answers(exercise: Exercise) -> list[Function]:
     return [exercise.reference, *exercise.wrong, *exercise.also_right]
+
+
+def test_only_line_feeds_end_a_line_of_code() -> None:
+    stripped = without_bodies("ENDS = '\u2028\x85'\n\ndef f():\n    return 'secret'\n\ndef g():\n    return 2\n", {"f"})
+    assert "secret" not in stripped
+    assert (
+        re.sub(r"raise .*", "...", stripped) == "ENDS = '\u2028\x85'\n\ndef f():\n    ...\n\ndef g():\n    return 2\n"
+    )
 
 
 def functions_of(source: str) -> set[str]:

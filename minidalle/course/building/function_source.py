@@ -70,7 +70,7 @@ def parse_function(text: str, name: str, path: Path) -> FunctionSource:
     if len(found) != 1:
         raise InvalidValue(f"reference={name!r}: expected one `def {name}` at the top level of {path.name}")
     first = min([found[0].lineno, *(decorator.lineno for decorator in found[0].decorator_list)])
-    lines = tuple(text.splitlines()[first - 1 : found[0].end_lineno])
+    lines = tuple(text.split("\n")[first - 1 : found[0].end_lineno])
     node = ast.parse("\n".join(lines)).body[0]
     assert isinstance(node, ast.FunctionDef)
     own_lines = bool(node.body) and node.body[0].lineno > node.lineno

@@ -94,7 +94,7 @@ def read_lesson(path: Path) -> Lesson:
     Raises:
         InvalidValue: the header, a marker or a cell is not as it should be; says the line.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     starts = [number for number, line in enumerate(lines) if line.startswith(MARKER)]
     header = _header(path, lines[: starts[0] if starts else len(lines)])
     cells = tuple(_cell(path, lines, start, end) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True))

@@ -1,6 +1,7 @@
 """What all tests share: a cache of rendered pictures that is theirs, and one thread each."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,11 @@ import torch
 
 
 def pytest_configure() -> None:
-    """Scripts beside this Python are found, as in an activated environment: nbgrader starts `alembic` by its name."""
+    """Scripts beside this Python are found, as in an activated environment: nbgrader starts `alembic` by its name.
+
+    Programs that tests start hear Ctrl-C, also where a shell started the tests in the background, which ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

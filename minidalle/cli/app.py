@@ -83,9 +83,10 @@ def run(
     most: MostOption = None,
     parts: PartsOption = None,
 ) -> None:
-    """Train tokenizer, VQGAN and BART on the bundled emoji or your own pictures, and draw captions never seen.
+    """Train tokenizer, VQGAN and BART, and draw unseen captions.
 
-    A run that was stopped goes on where it was: give the same command again.
+    On the bundled emoji, or your own pictures. A run that was stopped goes on where it was: give the same command
+    again.
     """
     from minidalle.cli.own_parts import own_parts
     from minidalle.cli.training import data_asked_for, run_stages
@@ -143,7 +144,7 @@ def evaluate(
     candidates: CandidatesOption = 1,
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure a run beside its baselines: tables, a JSON file, and pages of pictures."""
+    """Measure a run beside its baselines. Tables, a JSON file, and pages of pictures."""
     from minidalle.cli.evaluation import evaluate_run
 
     evaluate_run(run, out, every_row, candidates, device)
@@ -164,7 +165,7 @@ def gap(
     curvature: Annotated[bool, typer.Option(help="Measure how the training loss bends, too.")] = True,
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure how well a run generalizes: gaps, copies and curvature, as a table, a JSON file and a page."""
+    """Measure how well a run generalizes. Gaps, copies and curvature, as a table, a JSON file and a page."""
     from minidalle.cli.gap import measure_gap
 
     measure_gap(run, splits, out, rows, curvature, device)
@@ -172,7 +173,7 @@ def gap(
 
 @app.command()
 def doctor() -> None:
-    """Check this machine and installation; each trouble comes with a line that mends it."""
+    """Check this machine and installation. Each trouble comes with a line that mends it."""
     from minidalle.cli.doctor import examine
 
     raise typer.Exit(examine())
@@ -191,7 +192,7 @@ def build(
         ),
     ] = None,
 ) -> None:
-    """Make the notebooks of lessons, for the instructor and for students, from lesson.py and the package's source."""
+    """Make lessons' notebooks from lesson.py and the package. Those of the instructor, and those of students."""
     from minidalle.cli.authoring import build_lessons
 
     raise typer.Exit(build_lessons(lessons or [], check, course))
@@ -236,7 +237,7 @@ def progress() -> None:
 
 @app.command(epilog="Example: minidalle show tokenization.encode")
 def show(exercise: Annotated[str, typer.Argument(metavar="ID", help="An exercise that you have tried.")]) -> None:
-    """Show how the course solves an exercise, once you have tried it."""
+    """Show the course's solution of what you have tried."""
     from minidalle.cli.course import show_solution
 
     raise typer.Exit(show_solution(exercise))

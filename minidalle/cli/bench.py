@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 bench = typer.Typer(
-    help="Measure speed on this machine: ours and other people's, in one run.",
+    help="Measure speed on this machine. Ours and other people's, in one run.",
     rich_markup_mode=None,
 )
 
@@ -24,7 +24,7 @@ def help_alone(context: typer.Context) -> None:
 
 @bench.callback(invoke_without_command=True)
 def measure(context: typer.Context) -> None:
-    """Measure speed on this machine: ours and other people's, in one run."""
+    """Measure speed on this machine. Ours and other people's, in one run."""
     help_alone(context)
 
 
@@ -84,7 +84,7 @@ def scaling(
     out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it.")] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
 ) -> None:
-    """Measure how time and memory grow with batch, tokens, width, data, pictures drawn at once, and ranks."""
+    """Measure how time and memory grow with each size. With batch, tokens, width, data, drawings at once, and ranks."""
     from minidalle.cli.scaling import show_scaling
 
     show_scaling(device, runs, out, json)

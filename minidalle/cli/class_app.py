@@ -31,9 +31,10 @@ def grade(
         bool, typer.Option("--report", help="Then write the class's page: grading/report/LESSON/index.html.")
     ] = False,
 ) -> None:
-    """Grade what students handed in under grading/submitted, into nbgrader's gradebook.
+    """Grade what students handed in, in a sandbox.
 
-    A run that was stopped goes on where it was. Exit code 0: all is graded; 1: a person has to look at something.
+    It lies under grading/submitted, and its grades go into nbgrader's gradebook. A run that was stopped goes on where
+    it was. Exit code 0: all is graded; 1: a person has to look at something.
     """
     from minidalle.cli.authoring import require_nbgrader
 
@@ -55,7 +56,7 @@ def demo_class(
     lesson: Annotated[str, typer.Option("--lesson", help="What they handed in: 01-tokenization, 01 …")] = "01",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Who makes which mistake.")] = 0,
 ) -> None:
-    """Write a course with a synthetic class that has handed in a lesson, to try grading without students."""
+    """Write a course whose synthetic class has handed in. To try grading without students."""
     from minidalle.cli.authoring import require_nbgrader
 
     require_nbgrader()
@@ -80,7 +81,7 @@ def export_grades(
         bool, typer.Option("--partial", help="Also of students whom a person has still to grade, as far as they are.")
     ] = False,
 ) -> None:
-    """Write a lesson's grades as a file that Canvas or Moodle imports.
+    """Write a lesson's grades for Canvas or Moodle to import.
 
     Exit code 0: all who handed in are in it; 1: some are not, and it says who.
     """

@@ -37,7 +37,9 @@ def encode_pictures(
     caption_column: CaptionColumnOption = None,
     most: MostOption = None,
 ) -> None:
-    """Encode a large set of captioned pictures to tokens, for `train bart --tokens`. See docs/large-data.md.
+    """Encode a large set of pictures to tokens, once for all.
+
+    For `train bart --tokens`: see docs/large-data.md.
 
     What was stopped or killed goes on where it was: give the same command again.
     """

@@ -40,7 +40,7 @@ def generate(
     ] = None,
     parts: PartsOption = None,
 ) -> None:
-    """Draw captions with the shipped weights, or with a run of your own."""
+    """Draw captions, with the shipped weights or a run's."""
     from minidalle.cli.drawing import draw_captions
     from minidalle.cli.own_parts import own_parts
 
@@ -57,7 +57,7 @@ def trace(
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("trace.html"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Follow one caption through every stage, on one page: shapes, tokens and pictures."""
+    """Follow one caption through every stage, on one page. With all shapes, tokens and pictures."""
     from minidalle.cli.drawing import trace_caption
 
     trace_caption(caption, run, seed, out, device)
@@ -67,7 +67,7 @@ def export(
     run: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
 ) -> None:
-    """Write what drawing needs, and no more, in half the room: to share a model, or to keep it."""
+    """Write what drawing needs in half the room, and no more. To share a model, or to keep it."""
     from minidalle.cli.drawing import export_run
 
     export_run(run, out)

@@ -17,7 +17,10 @@ def import_published(
     ] = None,
     mini: Annotated[bool, typer.Option("--mini", help="Of two models in one place, take the small one.")] = False,
 ) -> None:
-    """Make a run of published weights: DALL·E mini or mega, a VQGAN, a classic BART. See docs/published-weights.md."""
+    """Make a run of weights that others published.
+
+    DALL·E mini or mega, a VQGAN, a classic BART: see docs/published-weights.md.
+    """
     from minidalle.cli.places import require_folder
     from minidalle.published import import_weights
 

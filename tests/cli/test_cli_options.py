@@ -1,5 +1,6 @@
 """What cannot be done is said in one line that names it, with exit code 2."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -103,3 +104,16 @@ def test_every_picture_has_a_file_of_its_own() -> None:
     wanted = [*((caption, 0) for caption in captions), ("red apple", 1)]
     assert file_names(wanted) == ["red-apple-0.png", "red-apple-0-2.png", "кот-0.png", "猫-0.png", "picture-0.png",
                                   "picture-0-2.png", "a-b-c-0.png", "red-apple-1.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("of", [(), ("bench",)], ids=["all", "bench"])
+def test_the_list_of_commands_says_what_each_does_in_a_line(
+    of: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", ["minidalle", *of, "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].strip().splitlines()
+    assert len(listed) > 2
+    assert all(re.fullmatch(r" *[a-z-]+  +[A-Z].*\.", line) and "..." not in line for line in listed)

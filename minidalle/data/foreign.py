@@ -202,7 +202,7 @@ def _check_enough(own: Sequence[str], skipped: Sequence[tuple[str, str]], config
 
 
 def draw_dev(lots: np.ndarray, share: float = DEV) -> np.ndarray:
-    """Which of two or more rows are held out: rows of one lot are on one side, unless there is no other lot.
+    """Which rows are held out: rows of one lot are on one side, unless there is no other lot; a single row is not.
 
     >>> draw_dev(np.array([0.7, 0.02, 0.3])).tolist(), draw_dev(np.array([0.7, 0.6])).tolist()
     ([False, True, False], [False, True])
@@ -212,7 +212,7 @@ def draw_dev(lots: np.ndarray, share: float = DEV) -> np.ndarray:
         share: about which share of the rows.
 
     Returns:
-        bool [R], neither all nor none.
+        bool [R], neither all nor none of two or more.
     """
     dev = lots < share
     if not dev.any():
@@ -220,5 +220,5 @@ def draw_dev(lots: np.ndarray, share: float = DEV) -> np.ndarray:
     if dev.all():
         dev = lots < lots.max()
     if not dev.any():
-        dev[0] = True
+        dev[:1] = len(dev) > 1
     return dev

@@ -341,6 +341,7 @@ def test_lots() -> None:
     assert draw_dev(np.array([0.5, 0.9, 0.5])).tolist() == [True, False, True]  # one picture, twice
     assert draw_dev(np.array([0.02, 0.01, 0.02])).tolist() == [False, True, False]
     for lot in (0.01, 0.5):  # there is no other
+        assert draw_dev(np.array([lot])).tolist() == [False]
         assert draw_dev(np.array([lot, lot, lot])).tolist() == [True, False, False]
 
 

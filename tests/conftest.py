@@ -14,7 +14,11 @@ def pytest_configure() -> None:
     """Scripts beside this Python are found, as in an activated environment: nbgrader starts `alembic` by its name.
 
     Programs that tests start hear Ctrl-C, also where a shell started the tests in the background, which ignore it.
+
+    A rank has one thread, and small sums are faster with it: two wait for each other on busy cores. It is set before
+    any fixture: two threads add in another order, and what a fixture trained is compared with a test's bit by bit.
     """
+    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
@@ -41,11 +45,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """A rank has one thread, and small sums are faster with it: two wait for each other on busy cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """A test may ask for more threads; the next has one again."""
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Caption → picture: the same picture alone, in a batch and after a reload; parts that do not fit are refused."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -41,15 +40,6 @@ def parts(seed: int = 0) -> tuple[Tokenizer, VQGAN, Bart]:
             parameter.add_(0.3 * torch.randn_like(parameter))
         vqgan.quantize.codebook.mul_(100)
     return tokenizer, vqgan, bart
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The models are tiny: two threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,6 @@ def reports() -> list[tuple[str, int, int]]:
 
 @pytest.fixture(scope="module")
 def result(pipeline: TextToImage, reports: list[tuple[str, int, int]]) -> Generalization:
-    torch.set_num_threads(1)
     draw = partial(pipeline.draw, sampling=SamplingConfig(temperature=0.5))
     return measure(pipeline, PICTURES, draw, settings=SETTINGS, watch=lambda *report: reports.append(report))
 

@@ -78,7 +78,6 @@ def held_of_a_split_model(ranks: Ranks, place: Path) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all the runs."""
-    torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("curves")
     train_tokenizer(place / "one", PRESET.tokenizer, worded)
     for name in ("two", "split"):

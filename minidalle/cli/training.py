@@ -133,9 +133,11 @@ def _require_codec(folder: Path, preset: str, seed: int, data: DataConfig | None
     if data is not None:
         asked |= {"--data": data.source} | {option: getattr(data, name) for name, option in OPTIONS.items()}
     options = [str(word) for pair in asked.items() if pair[1] is not None for word in pair]
-    for stage, file in (("tokenizer", "tokenizer"), ("vqgan", "vqgan.safetensors")):
-        missing = f"{folder} has no {file}: {shlex.join(['minidalle', 'train', stage, *options])}"
-        require((folder / file).exists(), "stage", "bart", f"after {stage}; {missing}")
+    files = {"tokenizer": "tokenizer", "vqgan": "vqgan.safetensors"}
+    missing = [stage for stage, file in files.items() if not (folder / file).exists()]
+    commands = " && ".join(shlex.join(["minidalle", "train", stage, *options]) for stage in missing)
+    absent = " and no ".join(files[stage] for stage in missing)
+    require(not missing, "stage", "bart", f"after {' and '.join(missing)}; {folder} has no {absent}: {commands}")
 
 
 def data_asked_for(source: str | None, **options: str | int | None) -> DataConfig | None:

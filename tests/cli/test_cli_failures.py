@@ -74,8 +74,8 @@ def test_refused(arguments: tuple[str, ...], call: Call, place: Path, monkeypatc
 def test_a_bart_without_its_vqgan_is_told_what_to_do_first(call: Call, place: Path) -> None:
     asked = ("train", "bart", "--preset", "tiny")
     assert call(*asked, "--out", "runs/x") == (2, "", (
-        "minidalle: stage='bart': expected after tokenizer; runs/x has no tokenizer:"
-        " minidalle train tokenizer --preset tiny --out runs/x\n"
+        "minidalle: stage='bart': expected after tokenizer and vqgan; runs/x has no tokenizer and no vqgan.safetensors:"
+        " minidalle train tokenizer --preset tiny --out runs/x && minidalle train vqgan --preset tiny --out runs/x\n"
     ))  # fmt: skip
     assert [path.name for path in place.iterdir()] == ["f"]
     (place / "run" / "tokenizer").mkdir(parents=True)

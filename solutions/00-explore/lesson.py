@@ -65,11 +65,11 @@ print(f"{len(emoji):,} pictures; {len(captions):,} of them to learn from")
 #
 # | | DALL·E | DALL·E mini | DALL·E 2 |
 # |---|---|---|---|
-# | when | January 2021 | July 2021 | April 2022 |
+# | when | January 2021 | July 2021; rebuilt in 2022 | April 2022 |
 # | who | OpenAI | volunteers, at a community event of Hugging Face; code and weights are open | OpenAI |
-# | how | one transformer writes text tokens and then 1,024 image tokens | a BART reads the caption and writes 256 image tokens, a VQGAN paints them | CLIP's idea of a picture is predicted first; diffusion then paints it: no image tokens |
+# | how | one transformer continues a row of up to 256 text tokens with 1,024 image tokens, and a *dVAE* paints them | a BART reads the caption and writes 256 image tokens, a VQGAN paints them | CLIP's idea of a picture is predicted first; diffusion then paints it: no image tokens |
 # | parameters | 12 billion | 0.4 billion; later DALL·E mega, 2.6 billion | several models |
-# | learned from | 250 million captioned pictures of the web | about 15 million | hundreds of millions, not published |
+# | learned from | 250 million captioned pictures of the web | about 15 million | hundreds of millions; which ones is not published |
 # | source | Ramesh and others 2021, arXiv:2102.12092 | Dayma and others 2021, doi:10.5281/zenodo.5146400 | Ramesh and others 2022, arXiv:2204.06125 |
 #
 # DALL·E mini is often taken for DALL·E 2, or for a small copy of DALL·E. It is neither: it reproduces the *idea* of the
@@ -488,7 +488,7 @@ plt.show()
 # have: how often it stands in it. Two rows are alike if they point in the same direction. The *cosine* of the angle
 # between them says it: 1 for the same direction, 0 if they share no word. For rows of length 1 it is a sum of products.
 #
-# **TF-IDF** adds an idea: a word that every caption has, as `style`, tells nothing; a rare one, as `apple`, tells much. So
+# **TF-IDF** adds an idea: a word that every caption has, as `style`, tells little; a rare one, as `apple`, tells much. So
 # each count is multiplied by its word's *rarity*, for n captions of which d have the word:
 #
 # $$\text{rarity} = \ln\frac{1 + n}{1 + d} + 1$$

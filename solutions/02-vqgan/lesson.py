@@ -131,8 +131,8 @@ for name, side, tokens, codes in [("ours", 32, 64, 512), ("the published VQGAN",
 # ## 2.2 How good is a copy?
 #
 # To speak of loss we need a measure. The mean squared error (MSE) between picture and copy is one; people prefer it on
-# a scale like loudness, in **decibels**: $\text{PSNR} = -10 \log_{10} \text{MSE}$ for numbers between 0 and 1. Ten
-# times less error is 10 dB more. It is infinite for a perfect copy.
+# a scale like loudness, in **decibels**: $\text{PSNR} = -10 \log_{10} \text{MSE}$ for numbers between 0 and 1. A
+# tenth of the MSE is 10 dB more. It is infinite for a perfect copy.
 #
 # Worked, on a neighboring problem: the mean *absolute* error of each picture of a batch.
 
@@ -433,8 +433,9 @@ plt.show()
 #
 # <details><summary>Answer</summary>
 #
-# Codes follow four times more slowly, and latents are pulled four times harder. It still trains, and the *value* of the
-# loss is exactly the same: that is why it went unnoticed.
+# Latents are pulled four times harder. Codes would follow four times more slowly under plain gradient descent; Adam,
+# which that code uses, divides such a factor out again. It still trains, and the *value* of the loss is exactly the same:
+# that is why it went unnoticed.
 #
 # </details>
 #
@@ -1065,7 +1066,7 @@ for name, some in {"people": people, "no skin tone": ~toned}.items():
 
 # %% [markdown]
 # Higher, by more than 1 dB: 25.3 [24.6, 26.0] against 24.1 [23.9, 24.4]. So the complaint is wrong? No, the measure is.
-# An average over 1,024 pixels does not see what we see: a face is told by two dark dots, some six pixels. So measure
+# An average over 1,024 pixels does not see what we see: a face is known by two dark dots, some six pixels. So measure
 # *those*. Where is a face? Pictures of one person in five skin tones differ exactly where there is skin, and what skin
 # encloses is eyes and mouth. Then take all **small dark details**, pixels that are darker by 0.15 or more than a ring
 # around them, and ask how much of their darkness is left in the copy: inside faces, elsewhere on the same people, and

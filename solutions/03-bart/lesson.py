@@ -5,9 +5,17 @@
 
 # %% [markdown]
 # A caption is a row of numbers since lesson 01, and a picture is one since lesson 02. What is left is to write the
-# second row when the first is given. A program that translates English into German does just that, and so DALL·E mini
-# took one: **BART**, an encoder that reads and a decoder that writes, one token after another. In this lesson you
-# write its parts, check them against somebody else's BART to six significant digits, and train one on captions and pictures.
+# second row when the first is given. A program that translates English into German does just that, with an *encoder*
+# that reads and a *decoder* that writes, one token after another. DALL·E mini took such a pair: **BART**, bidirectional
+# and auto-regressive transformers. In this lesson you write its parts, check them against somebody else's BART to six
+# significant digits, and train one on captions and pictures.
+#
+# BART itself was made to repair damaged text: it reads a text with holes, all of it at once, and writes the whole one
+# from left to right. Is what it learned of English used? In the DALL·E mini of July 2021 yes: its encoder began with
+# BART's weights, and a new decoder learned to write image tokens. For the one whose weights people use the code was
+# rebuilt in 2022, with the changes of section 3.7, and all of it was trained from nothing, as ours is. (DALL·E has no
+# encoder: one decoder continues the row of text tokens. With two parts a caption is read once, and each of its words
+# sees those after it, too.)
 #
 # ![Four boxes in a row: caption, text tokens, image tokens, picture. Between text tokens and image tokens stands a highlighted box, BART: it is this lesson. The tokenizer was lesson 01 and the VQGAN lesson 02; lesson 04 draws the tokens.](pipeline.svg)
 #
@@ -189,8 +197,8 @@ def words_right(bart, n=10**6, size=250):
 
 # %% [markdown]
 # **Predict.** Its 28 logits are for 26 letters, the stop sign, and the start sign, which is never right. A model that
-# knows nothing gives all 28 the same chance. How many nats is its loss? (A **nat**
-# is the surprise $-\ln p$ at something that had the chance $p$.) And how many words will be right after 300 steps of
+# knows nothing gives all 28 the same chance. How many nats is its loss? (Something that had the chance $p$ surprises by
+# $-\ln p$, and **nats** are the unit: one is 1.44 bits, so that lesson 02's 9 bits for a token are 6.24 nats.) And how many words will be right after 300 steps of
 # 64 words: a third, nine tenths, all? It takes about ten seconds.
 
 # %%
@@ -435,8 +443,9 @@ plt.show()
 # everything and one of them has 0.4, at 5 all have about a twelfth.*
 #
 # And the printed line: **attention does not see order.** Keys and values may be shuffled together, and the result is
-# the same. Whatever a BART knows of order comes from the vectors that are added to its tokens for their *positions*.
-# Without them a caption would be a bag of words.
+# the same. Whatever BART's encoder knows of order comes from the vectors that are added to its tokens for their
+# *positions*. Without them a caption would be a bag of words. (A decoder's causal mask tells it a little, too: how many
+# came before.)
 #
 # ### Heads
 #
@@ -693,7 +702,7 @@ else:
 # heads in place of 4 every weight has the same shape, so that nothing complains, and the model is another one. A
 # checkpoint without its config is half a model.
 #
-# **What DALL·E mini changed.** It is not this BART. The table says what is other; section 3.10 asks what it is worth.
+# **What DALL·E mini changed.** It is not this BART. The table says what is different; section 3.10 asks what it is worth.
 #
 # | | BART (Lewis and others 2020) | DALL·E mini | source |
 # |---|---|---|---|
@@ -1026,8 +1035,9 @@ plt.show()
 # hundred steps, and goes on falling, ever more slowly, to 3.1 after 500. On dev yours ends at 3.2, the shipped one
 # lies at 2.5.*
 #
-# With 500 steps yours has 3.23 nats [3.04, 3.41] here; the shipped one, with five times the weights and fourteen times
-# the steps, 2.53 [2.29, 2.75]. Two things are worth a thought. First, *when* it learns to read: another row's caption
+# With 500 steps yours has 3.23 nats [3.04, 3.41] here; the shipped one, with six times the weights and fourteen times
+# the steps (its decoder took part in the last three of seven), 2.53 [2.29, 2.75]. The two can be compared because they
+# write the same tokens; nats per token of two different VQGANs answer two different questions. Two things are worth a thought. First, *when* it learns to read: another row's caption
 # costs 0.03 nats after 100 steps, 0.1 after 200 and 0.4 after 500 (with `MINIDALLE_QUICK=1` you see the beginning:
 # next to nothing). **A small model learns how pictures continue long before it learns to read**, and its falling loss
 # does not say which of the two it is learning. Second, the shipped model's lead is 1.25 nats where a skin tone is

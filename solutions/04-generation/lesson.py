@@ -224,7 +224,8 @@ plt.show()
 #
 # <details><summary>Answer</summary>
 #
-# $0.9^{64}$, about 0.001. Nearly every picture has one, and the model never saw such a beginning in training.
+# $0.9^{64}$, about 0.001. Nearly every picture has one. A model that only ever saw right beginnings does not know what to
+# do after it (*exposure bias*). Ours was trained with up to a quarter of its input tokens exchanged, to get used to it.
 #
 # </details>
 #
@@ -343,9 +344,9 @@ print("the same line each time:", torch.equal(first, largest))
 # In the last line stand ln(rate), which is a logit, and −ln(−ln u), which is Gumbel noise. So a softmax is a bus stop.
 #
 # What is it good for? The noise can be made *before* anything is drawn, and handed in: `picture_noise(seeds, 64, 512)`
-# gives [B, 64, 512] numbers, those of a picture from its own seed alone. A picture then does not depend on what else is
-# in the batch, on temperature, or on guidance; if you change a setting and the picture changes, it was the setting. And
-# your function can be checked to the last token.
+# gives [B, 64, 512] numbers, those of a picture from its own seed alone. They do not depend on what else is in the batch,
+# on temperature, or on guidance: if you change one of these and the picture changes, it was the setting, and not other
+# luck. And your function can be checked to the last token.
 #
 # **Predict.** Gumbel noise has the same size whatever the logits are: it is nearly always between −2 and 8. If
 # temperature 0.1 is asked for, what has to be divided by 0.1: the logits, the noise, or both?
@@ -501,7 +502,9 @@ show(
 # with a dark outline below; a pale blue one gets blue and green ones without.*
 #
 # Neither wins. The lower half is what the caption says, as far as it can be attached to what is there. That is a trick
-# that people use for real, to extend pictures; and it shows that no plan exists beyond the tokens so far.
+# that people use for real, to extend pictures. What the lower half is to be, our BART takes mostly from its draft
+# (lesson 03), which is a plan of the whole picture, made from the caption alone. DALL·E mini has no draft: there, nothing
+# is known of the rest but the caption and the tokens so far. And in both, nothing that is drawn is ever taken back.
 #
 # ## 4.5 Further than the caption says
 #
@@ -557,9 +560,13 @@ show(
 # there are wings in every line, and at 4 and 10 there is a blue butterfly even at temperature 2. To the right shapes
 # get darker and harder.*
 #
-# White paper is the *likeliest* picture of all, if nobody says what to draw: each white cell makes the next one
-# likelier. And guidance also cools: it multiplies differences of logits, as a low temperature does, but only those that
-# the caption makes.
+# If nobody says what to draw, greedy ends in white paper: each white cell makes the next one likelier. Is it then the
+# likeliest *picture*? No. The 64 tokens of white paper have together ln p = −58. Of 512 pictures that were drawn without
+# a caption at temperatures 0.25 and 0.4 some ten were likelier, up to −21, a plain blue square: e³⁷ times as likely. The
+# likeliest token each time does not make the likeliest row.
+#
+# And guidance also cools: it multiplies differences of logits, as a low temperature does, but only those that the caption
+# makes.
 #
 # One caption shows what can happen, not what usually does. So measure: 96 rows of `dev` whose captions name no skin
 # tone (those with one are nearly always right), drawn at six guidances and two temperatures. *Right thing* is the share
@@ -900,8 +907,8 @@ print(minutes.argsort(dim=1, stable=True)[:, :2].tolist())
 # %% [markdown]
 # **Look.** The package has two judges. The *reranker* learned from `train`, as BART did. The *scorer* is larger, and
 # has seen all rows: a measure may know everything. Yours is the third. For the captions of section 4.5, eight
-# candidates each are drawn, as the model was trained to mean it, with temperature 1 and without guidance, so that they
-# differ. One of the eight is then kept: any, or the one that one of the judges likes best. How good are those that were
+# candidates each are drawn, with temperature 1 and without guidance, so that they differ. (After training, the shipped
+# model's logits have been divided by 1.27, which fits `dev` best.) One of the eight is then kept: any, or the one that one of the judges likes best. How good are those that were
 # kept? That is asked four times: does each of the three judges find the picture's caption among all of these captions?
 # And is it the *right thing*, in pixels, as above?
 #
@@ -1141,7 +1148,14 @@ for name, pictures in sources(counted).items():
 # cannot.** In `concept`, names that training never had, neither can. And the quarter of an hour against an hour and a
 # half: of 40 rows each, no interval tells the two apart. All rows do: of the things of `train`, a run of `cpu` draws .54
 # right and the shipped weights .81 (README.md, docs/model-card.md). Look at the intervals in the output before you see
-# a winner.
+# a winner. And where an interval is 0.00 [0.00, 0.00], no doubt was *seen*: all rows agree, so whatever is resampled
+# agrees. None of 40 still allows one in 13 (three divided by how many were tried, as in lesson 03).
+#
+# **And FID?** Papers on such models report the *Fréchet inception distance* (Heusel and others 2017). A network that
+# was trained on photographs turns each picture into 2,048 numbers; mean and covariance of those of real and of drawn
+# pictures are compared. It needs tens of thousands of pictures (with few, it is too large), it knows photographs
+# better than drawings, and it never looks at a caption: whoever draws the right pictures for the wrong captions has
+# the same FID. We have some thousand held-out drawings and ask about captions, so we count what is right instead.
 #
 # ## 4.11 Your own pictures
 #
@@ -1151,7 +1165,7 @@ for name, pictures in sources(counted).items():
 # minidalle run --preset cpu --data my_pictures/ --parts . --out runs/my-pictures
 # ```
 #
-# This is the project that ends the course's first half. It is open; what counts is not how fine the pictures are, but
+# This is the project that ends the part of the course in which you build. It is open; what counts is not how fine the pictures are, but
 # what you can say about them.
 #
 # 1. **Collect**, some hundreds at least; thousands that share words are better. Draw or photograph them, or take
@@ -1332,6 +1346,8 @@ print(f"{found_mistakes} of {len(exercise.wrong)} mistakes found; inputs: {len(i
 # - A. Radford and others: *Learning Transferable Visual Models From Natural Language Supervision* (CLIP), ICML 2021,
 #   arXiv:2103.00020.
 # - A. Ramesh and others: *Zero-Shot Text-to-Image Generation* (DALL·E), ICML 2021, arXiv:2102.12092.
+# - M. Heusel and others: *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium*, NIPS 2017,
+#   arXiv:1706.08500: FID.
 # - L. Gao, J. Schulman, J. Hilton: *Scaling Laws for Reward Model Overoptimization*, ICML 2023, arXiv:2210.10760.
 # - In this package: `minidalle/sampling.py` and `clip/contrast.py` are what you have just written; `pipeline.py` calls
 #   it.

@@ -12,7 +12,7 @@ from minidalle.training.adversary import Adversary
 from minidalle.training.averaging import Average
 from minidalle.training.config import VQGANTraining
 from minidalle.training.distributed import Ranks
-from minidalle.training.gradients import checkpointed, compiled
+from minidalle.training.gradients import apart, checkpointed, compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
 from minidalle.vqgan import VQGAN, VQGANConfig, VQGANOutput
@@ -48,6 +48,8 @@ class VQGANStage:
         self.average = Average(vqgan, config.average)
         if config.checkpoint_activations:
             checkpointed(vqgan, (Level, Middle))
+        if config.compile and config.discriminator_start is not None:
+            apart(vqgan.decoder.last)  # whose gradients `adaptive_weight` compares
         self.shared = ranks.share(compiled(vqgan, config.compile))
         self.optimizers = Optimizers(vqgan, config)
         self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from minidalle.data.batches import batch_rows
 from minidalle.data.pictures import CaptionedPictures
-from minidalle.data.pixels import sheet, to_floats, to_pixels
+from minidalle.data.pixels import pictures_at_once, sheet, to_floats, to_pixels
 from minidalle.runtime import autocast, generator
 from minidalle.training.adversary import Adversary
 from minidalle.training.averaging import Average
@@ -94,8 +94,9 @@ class VQGANStage:
         """How well the averaged weights reconstruct `dev`."""
         rows = self.ranks.part(self.pictures.rows("dev"))
         total = torch.zeros(3, dtype=torch.float64)  # on the CPU: not every GPU has float64
-        for start in range(0, len(rows), 64):
-            part = rows[start : start + 64]
+        batch = pictures_at_once(self.vqgan.config.image_size, 64)
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
             pictures = self._load(part)
             drawn = reconstruct(self._steady, pictures)
             loss = reconstruction_loss(drawn, pictures, self.weights)
@@ -150,7 +151,7 @@ class VQGANStage:
         """k-means over the latents of a few hundred pictures, the same on every rank; then all take rank 0's codes."""
         chance = generator(self.seed, "codebook")
         pictures = torch.randperm(len(self.rows), generator=chance)[:KMEANS_PICTURES]
-        parts = pictures.split(max(1, KMEANS_PIXELS // self.vqgan.config.image_size**2))
+        parts = pictures.split(pictures_at_once(self.vqgan.config.image_size, KMEANS_PICTURES, KMEANS_PIXELS))
         latents = torch.cat([self.vqgan.latents(self._load(self.rows[part.numpy()])).flatten(0, 1) for part in parts])
         order = torch.randperm(len(latents), generator=chance).to(self.device)
         self.vqgan.quantize.initialize(latents, order)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-PIXELS = 16 * 256**2  # that go through a VQGAN at a time: its published layout takes 2.5 GB for them
+PIXELS = 16 * 256**2  # that go through a VQGAN at a time: its published layout takes 2.5 GiB for them
 
 
 def pictures_at_once(side: int, most: int, pixels: int = PIXELS) -> int:

@@ -87,7 +87,12 @@ def check_torch() -> Iterator[Finding]:
         yield Finding(GOOD, "cuda", f"none: {why_no_cuda()}")
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         card = torch.cuda.get_device_properties(number)
-        yield Finding(GOOD, f"cuda:{number}", f"{card.name}, {card.total_memory / GIGABYTE:.0f} GB")
+        words = f"{card.name}, {card.total_memory / GIGABYTE:.0f} GB"
+        if card.major >= 8:
+            yield Finding(GOOD, f"cuda:{number}", words)
+        else:
+            mend = "train vqgan and train bart with --set precision=fp32"
+            yield Finding(WEAK, f"cuda:{number}", f"{words}, without bf16 of its own: training in it is slow", mend)
     if torch.backends.mps.is_available():
         yield Finding(GOOD, "mps", "Apple GPU")
 

@@ -15,7 +15,7 @@ from minidalle.cli.places import require_folder
 from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.data.emoji import find_emoji
 from minidalle.data.origin import data_of, open_pictures
-from minidalle.data.pixels import sheet, to_pixels
+from minidalle.data.pixels import pictures_at_once, sheet, to_pixels
 from minidalle.errors import InvalidValue, require
 from minidalle.evaluation.drawing import Draw
 from minidalle.pipeline import SHIPPED, TextToImage, load
@@ -43,7 +43,7 @@ def draw_captions(
     draw = drawer(pipeline, run, replace(pipeline.sampling, **settings), candidates)
     wanted = [(caption, seed + i) for caption in captions for i in range(count)]
     drawn = []
-    batch = max(1, min(BATCH, PIXELS // pipeline.vqgan.config.image_size**2))
+    batch = pictures_at_once(pipeline.vqgan.config.image_size, BATCH, PIXELS)
     for start in range(0, len(wanted), batch):
         words, seeds = zip(*wanted[start : start + batch], strict=True)
         drawn += list(to_pixels(draw(words, seeds)))

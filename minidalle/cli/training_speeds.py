@@ -58,7 +58,7 @@ def show_training(
 def steps_table(found: dict[str, Any], model: str) -> Table:
     """A line for each way to take a step: its time, beside the others', and beside the fastest matrix product."""
     rows = [row for row in found["rows"] if row["model"] == model]
-    on_gpu = any(row["gigabytes"] for row in rows)
+    on_gpu, tf32 = any(row["gigabytes"] for row in rows), any(in_tf32(row, found) for row in rows)
     table = Table(title=title(found, model), title_justify="left", title_style="bold")
     times = [f"× {peer.removeprefix('transformers, ')}" for peer in PEERS[model]]
     names = ["M weights", "ms per step", "pictures/s", *times, "MFU", *(["GB"] if on_gpu else []), "gradient off"]
@@ -72,7 +72,7 @@ def steps_table(found: dict[str, Any], model: str) -> Table:
             f"{row['milliseconds']:.4g}",
             f"{1e3 * found['models'][model]['batch'] / row['milliseconds']:.3g}",
             *(times_as_fast(row, rows, peer) for peer in PEERS[model]),
-            f"{of_the_ceiling(row, found):.0%}",
+            "" if in_tf32(row, found) else f"{of_the_ceiling(row, found):.0%}",
             *([f"{row['gigabytes']:.2f}"] if on_gpu else []),
             "" if row["off"] is None else f"{row['off']:.0e}{' !' if far_off(row) else ''}",
         )
@@ -80,7 +80,7 @@ def steps_table(found: dict[str, Any], model: str) -> Table:
     table.caption = (
         f"MFU: the {about['flops'] / 1e9:,.3g} GFLOP of a step, counted {COUNTED[model]}, per second, of the measured "
         "matrix product in that precision. Gradient off: length of its difference from the first line's, of its "
-        f"length; allowed: {', '.join(allowed)}"
+        f"length; allowed: {', '.join(allowed)}{'. fp32: but for convolutions, which are in TF32' if tf32 else ''}"
     )
     return table
 
@@ -107,6 +107,11 @@ def of_the_ceiling(row: dict[str, Any], found: dict[str, Any]) -> float:
     kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[row["precision"]]
     ceiling = found["ceilings"][f"matmul {str(kind).removeprefix('torch.')}"] * 1e12
     return found["models"][row["model"]]["flops"] / (row["milliseconds"] / 1e3) / ceiling
+
+
+def in_tf32(row: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether a line's convolutions are in TF32, torch's default on a GPU: the products are not, so no ceiling fits."""
+    return (row["model"], row["precision"], found["machine"]["kind"]) == ("VQGAN", "fp32", "cuda")
 
 
 def far_off(row: dict[str, Any]) -> bool:

@@ -7,6 +7,13 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+PIXELS = 16 * 256**2  # that go through a VQGAN at a time: its published layout takes 2.5 GiB for them
+
+
+def pictures_at_once(side: int, most: int, pixels: int = PIXELS) -> int:
+    """How many pictures of S × S go through a model at a time: so many, or fewer large ones, of so many pixels."""
+    return max(1, min(most, pixels // side**2))
+
 
 def to_floats(pictures: np.ndarray, device: torch.device | None = None) -> Tensor:
     """uint8 [B, H, W, 3] → float [B, 3, H, W] in [0, 1], in the memory order that convolutions like."""

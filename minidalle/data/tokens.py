@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from minidalle.data.pixels import to_floats
+from minidalle.data.pixels import pictures_at_once, to_floats
 
 COLOR = 255  # a pixel's brightest value
 
@@ -75,13 +75,14 @@ def tokenize(
         encode_captions: captions → tokens [B, T] and mask [B, T]; a tokenizer's `encode_batch`.
         encode_pictures: float [B, 3, H, W] → tokens [B, N]; a VQGAN's `encode`.
         device: where the pictures are encoded.
-        batch_size: how many at a time.
+        batch_size: how many at a time, at most; of large pictures fewer.
 
     Returns:
         The data set, on the CPU.
     """
     text, text_mask = encode_captions(captions)
     image, colors = [], []
+    batch_size = pictures_at_once(pictures.shape[1], batch_size)
     with torch.no_grad():
         for start in range(0, len(pictures), batch_size):
             batch = pictures[start : start + batch_size]

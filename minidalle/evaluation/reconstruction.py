@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minidalle.data.pixels import to_floats, to_pixels
+from minidalle.data.pixels import pictures_at_once, to_floats, to_pixels
 from minidalle.evaluation.fidelity import Measures, decibels
 from minidalle.pipeline import TextToImage
 from minidalle.vqgan.similarity import ssim
 
-BATCH = 128  # pictures at a time
+BATCH = 128  # pictures at a time, at most
 
 
 @torch.inference_mode()
@@ -24,8 +24,9 @@ def reconstruct(pipeline: TextToImage, real: np.ndarray) -> tuple[np.ndarray, Te
         Pictures, uint8 [B, S, S, 3], and their image tokens, long [B, N], on the CPU.
     """
     again, tokens = [], []
-    for start in range(0, len(real), BATCH):
-        tokens.append(pipeline.vqgan.encode(to_floats(real[start : start + BATCH], pipeline.device)))
+    batch = pictures_at_once(real.shape[1], BATCH)
+    for start in range(0, len(real), batch):
+        tokens.append(pipeline.vqgan.encode(to_floats(real[start : start + batch], pipeline.device)))
         again.append(to_pixels(pipeline.decode_image(tokens[-1])))
     return np.concatenate(again), torch.cat(tokens).cpu()
 

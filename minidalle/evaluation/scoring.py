@@ -201,7 +201,7 @@ def _free_text(
     words = [prompt.prompt for prompt in prompts for _ in range(seeds)]
     repeated = [prompt for prompt in prompts for _ in range(seeds)]
     number = np.repeat(np.arange(len(prompts)), seeds)
-    drawn = draw_many(draw, words, list(range(seeds)) * len(prompts))
+    drawn = draw_many(draw, words, list(range(seeds)) * len(prompts), pictures.size)
     found = pictures.pictures[nearest_caption_rows([prompt.prompt for prompt in prompts], pictures)]
     shown = {
         DRAWN: drawn,

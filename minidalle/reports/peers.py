@@ -1,5 +1,6 @@
 """Other people's code, timed in a process of its own: it may turn autograd off for good, take all threads, or fail."""
 
+import gc
 import importlib.util
 import json
 import subprocess
@@ -18,6 +19,8 @@ Prepare = Callable[[dict[str, Any], torch.device], Callable[[], object]]
 
 def ask(program: str, wanted: Sequence[dict[str, Any]]) -> list[Any]:
     """What a program of this package says to each of these, by `answer`; the last words of one that failed to all."""
+    gc.collect()  # the GPU memory that is ours no more is theirs
+    torch.cuda.empty_cache()
     command = [sys.executable, "-m", program, json.dumps(list(wanted))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -191,7 +191,7 @@ def timed_steps(
         runs = seconds(steps, task.device, task.runs)
     memory = most()
     add_gradients(objective, batch, way.parts, losses)
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    gradients = [(torch.zeros_like(p) if p.grad is None else p.grad).cpu() for p in parameters]  # no GPU keeps `truth`
     own.zero_grad(set_to_none=True)
     truth[:] = truth or gradients
     squares = [[(a - b).square().sum().item(), b.square().sum().item()] for a, b in zip(gradients, truth, strict=True)]

@@ -15,7 +15,7 @@ import torch
 
 from minidalle.data.foreign import decode_row
 from minidalle.data.pictures import Skipped, write_skipped
-from minidalle.data.pixels import to_floats
+from minidalle.data.pixels import pictures_at_once, to_floats
 from minidalle.data.rows import RawRow, RawSource
 from minidalle.data.token_manifest import Manifest, finish
 from minidalle.data.token_parts import Part, noted_part, write_part
@@ -23,9 +23,9 @@ from minidalle.data.tokens import cell_sums
 from minidalle.training.codec import Codec
 from minidalle.training.loop import Interrupted
 
-BATCH, PIXELS = 64, 16 * 256**2
-"""Pictures that the VQGAN encodes at a time, always: so many, or of so many pixels together. In a batch of another size
-the last bits of its latents differ, and where two codes are as near as that, so does the token."""
+BATCH = 64
+"""Pictures that the VQGAN encodes at a time, always; of large ones as `pictures_at_once` says. In a batch of another
+size the last bits of its latents differ, and where two codes are as near as that, so does the token."""
 
 AHEAD = 2 * BATCH  # pictures that are decoded meanwhile, and may be in memory as files
 
@@ -64,7 +64,7 @@ class Encoder:
         self.codec, self.begun, self.out, self.pool, self.stop, self.tell = codec, begun, out, pool, stop, tell
         self.device = next(codec.vqgan.parameters()).device
         self.listing = hashlib.blake2b(digest_size=8)
-        self.batch = max(1, min(BATCH, PIXELS // begun.encoding.shape.image_size**2))
+        self.batch = pictures_at_once(begun.encoding.shape.image_size, BATCH)
         self.rows = self.skipped = self.before = self.seen = 0
 
     def encode(self, source: RawSource) -> Manifest:

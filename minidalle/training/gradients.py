@@ -54,6 +54,14 @@ def checkpointed(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> None:
             part.forward = partial(checkpoint, part.forward, use_reentrant=False)
 
 
+def apart(module: nn.Module) -> None:
+    """Let this part run as plain code within a compiled module.
+
+    A gradient of its weights then stops there: compiled code goes back as a whole, and but once.
+    """
+    module.forward = torch.compiler.disable(module.forward)
+
+
 def compiled(module: nn.Module, wanted: bool = True) -> nn.Module:
     """The module as code that `torch.compile` makes on the first step, with the same parameters; itself if not wanted.
 

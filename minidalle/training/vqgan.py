@@ -6,13 +6,13 @@ from torch import Tensor
 
 from minidalle.data.batches import batch_rows
 from minidalle.data.pictures import CaptionedPictures
-from minidalle.data.pixels import sheet, to_floats, to_pixels
+from minidalle.data.pixels import pictures_at_once, sheet, to_floats, to_pixels
 from minidalle.runtime import autocast, generator
 from minidalle.training.adversary import Adversary
 from minidalle.training.averaging import Average
 from minidalle.training.config import VQGANTraining
 from minidalle.training.distributed import Ranks
-from minidalle.training.gradients import checkpointed, compiled
+from minidalle.training.gradients import apart, checkpointed, compiled
 from minidalle.training.optimizers import Optimizers
 from minidalle.training.snapshots import below, flatten
 from minidalle.vqgan import VQGAN, VQGANConfig, VQGANOutput
@@ -48,6 +48,8 @@ class VQGANStage:
         self.average = Average(vqgan, config.average)
         if config.checkpoint_activations:
             checkpointed(vqgan, (Level, Middle))
+        if config.compile and config.discriminator_start is not None:
+            apart(vqgan.decoder.last)  # whose gradients `adaptive_weight` compares
         self.shared = ranks.share(compiled(vqgan, config.compile))
         self.optimizers = Optimizers(vqgan, config)
         self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None
@@ -92,8 +94,9 @@ class VQGANStage:
         """How well the averaged weights reconstruct `dev`."""
         rows = self.ranks.part(self.pictures.rows("dev"))
         total = torch.zeros(3, dtype=torch.float64)  # on the CPU: not every GPU has float64
-        for start in range(0, len(rows), 64):
-            part = rows[start : start + 64]
+        batch = pictures_at_once(self.vqgan.config.image_size, 64)
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
             pictures = self._load(part)
             drawn = reconstruct(self._steady, pictures)
             loss = reconstruction_loss(drawn, pictures, self.weights)
@@ -148,7 +151,7 @@ class VQGANStage:
         """k-means over the latents of a few hundred pictures, the same on every rank; then all take rank 0's codes."""
         chance = generator(self.seed, "codebook")
         pictures = torch.randperm(len(self.rows), generator=chance)[:KMEANS_PICTURES]
-        parts = pictures.split(max(1, KMEANS_PIXELS // self.vqgan.config.image_size**2))
+        parts = pictures.split(pictures_at_once(self.vqgan.config.image_size, KMEANS_PICTURES, KMEANS_PIXELS))
         latents = torch.cat([self.vqgan.latents(self._load(self.rows[part.numpy()])).flatten(0, 1) for part in parts])
         order = torch.randperm(len(latents), generator=chance).to(self.device)
         self.vqgan.quantize.initialize(latents, order)

@@ -123,6 +123,11 @@ class Decoder(nn.Module):
         self.conv_out = conv(finest, (config.refinement or 3) * config.patch**2)
         self.refine = conv(config.refinement, 3) if config.refinement else None
 
+    @property
+    def last(self) -> nn.Conv2d:
+        """What the pictures come out of."""
+        return self.refine or self.conv_out
+
     def forward(self, latents: Tensor) -> Tensor:
         x = self.conv_in(latents)
         x = x if self.mid is None else self.mid(x)
@@ -153,7 +158,7 @@ class VQGAN(nn.Module):
     @property
     def last_layer(self) -> Tensor:
         """The decoder's last weight, where `adaptive_weight` compares gradients."""
-        return (self.decoder.refine or self.decoder.conv_out).weight
+        return self.decoder.last.weight
 
     def latents(self, pictures: Tensor) -> Tensor:
         """Latents float32 [B, N, D], ready to be compared with codes, of pictures [B, 3, S, S] in [0, 1]."""

@@ -195,12 +195,15 @@ def test_that_there_is_no_gpu_is_told_and_no_trouble(built: bool, why: str, monk
 def test_gpus_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    card = namedtuple("Card", "name total_memory")("A fine GPU", 8e9)
+    cards = [namedtuple("Card", "name total_memory major")("A fine GPU", 8e9, major) for major in (8, 7)]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: card)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", cards.__getitem__)
     found = findings_of(checks.check_torch)
-    assert Finding(GOOD, "cuda:1", "A fine GPU, 8 GB") in found
+    assert Finding(GOOD, "cuda:0", "A fine GPU, 8 GB") in found
+    older = next(finding for finding in found if finding.name == "cuda:1")
+    assert (older.mark, older.words) == (WEAK, "A fine GPU, 8 GB, without bf16 of its own: training in it is slow")
+    assert older.mend.endswith("--set precision=fp32")
     assert "cuda" not in [finding.name for finding in found]
 
 

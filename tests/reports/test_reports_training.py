@@ -66,6 +66,18 @@ def test_the_tables_compare_with_the_peer_in_the_same_precision(found: dict[str,
         assert training_speeds.steps_table(found, model).row_count == count
 
 
+def test_steps_in_tf32_are_not_held_against_products_that_are_not(found: dict[str, Any]) -> None:
+    told = {**found, "machine": {**found["machine"], "kind": "cuda"}}
+    for model, empty in (("VQGAN", ["plain, fp32"]), ("BART", [])):
+        table = training_speeds.steps_table(told, model)
+        name, precision, mfu = (next(column for column in table.columns if column.header == header)
+                                for header in ("step", "precision", "MFU"))  # fmt: skip
+        lines = zip(name.cells, precision.cells, mfu.cells, strict=True)
+        assert [f"{one}, {kind}" for one, kind, share in lines if not share] == empty
+        assert ("TF32" in str(table.caption)) == bool(empty)
+    assert "TF32" not in str(training_speeds.steps_table(found, "VQGAN").caption)
+
+
 @pytest.mark.parametrize("shape", [TASK.bart, replace(TASK.bart, glu=True, norm="normformer", encoder_layers=2)])
 def test_the_arithmetic_of_a_step_is_what_torch_counts(shape: Any) -> None:
     bart, asked = Bart(shape), TASK.asked(shape, 4)

@@ -175,7 +175,7 @@ def test_compiled_code_learns_the_same(
     """The model is captured as it is compiled; what is left out is a minute of g++, which is torch's own."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     assert_close(trained(bart_stage(compile=True)), plain)
-    assert_close(trained(vqgan_stage(compile=True), 2), trained(vqgan_stage(), 2))
+    assert_close(trained(vqgan_stage(compile=True)), trained(vqgan_stage()))  # the critic is heard from step 2 on
 
 
 @pytest.mark.gpu

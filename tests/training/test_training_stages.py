@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from training_recipes import squares, tiny, worded
 from minidalle.bart import Bart, sequence_loss, shift_right
 from minidalle.checkpoint import CheckpointError
 from minidalle.data import CaptionedPictures
-from minidalle.data.pixels import to_floats
+from minidalle.data.pixels import pictures_at_once, to_floats
 from minidalle.data.tokens import tokenize
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage
@@ -23,7 +24,7 @@ from minidalle.training.bart import BartStage
 from minidalle.training.config import BartTraining
 from minidalle.training.distributed import Ranks
 from minidalle.training.loop import Diverged
-from minidalle.training.vqgan import VQGANStage
+from minidalle.training.vqgan import VQGANStage, reconstruct
 from minidalle.vqgan import VQGAN
 from minidalle.vqgan.losses import LossWeights, reconstruction_loss
 
@@ -191,6 +192,15 @@ def test_large_pictures_are_encoded_in_parts_for_the_first_codes(monkeypatch: py
         books.append(stage.vqgan.quantize.codebook)
     assert sizes == [128, 50, 50, 28]
     torch.testing.assert_close(*books)
+
+
+def test_large_pictures_are_evaluated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, sizes = vqgan_stage(), []
+    whole = stage.evaluate()
+    monkeypatch.setattr(vqgan, "pictures_at_once", partial(pictures_at_once, pixels=15 * 16**2))
+    monkeypatch.setattr(vqgan, "reconstruct", lambda model, x: (sizes.append(len(x)), reconstruct(model, x))[1])
+    assert stage.evaluate() == pytest.approx(whole, rel=1e-5)
+    assert sizes == [15, 15, 2]
 
 
 def test_an_epoch_may_end_before_there_are_codes() -> None:

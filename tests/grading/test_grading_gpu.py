@@ -38,6 +38,10 @@ def graded(source: str, sandbox: Sandbox, id: str = ID) -> Verdict:
     return grade_cells([Cell("code cell 1", source)], [Asked(id, EXERCISES[id].name)], EXERCISES, sandbox)[0]
 
 
+def before_its_return(line: str) -> str:
+    return RIGHT.replace("    return", f"    {line}\n    return")
+
+
 def opened_by(sandbox: Sandbox, lines: str) -> None:
     """Let these lines open the device, in each process of a sandbox."""
     file = sandbox.course / "minidalle/grading/inside/device.py"
@@ -51,8 +55,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Files of a machine with a GPU, and of one in WSL, which are not there; and the driver's folder, which is."""
     there = (
         "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg", "/dev/sda",
-        "/sys/module/nvidia", "/sys/module/nvidia_uvm", "/sys/module/ext4", "/sys/class/net", "/sys/devices/system/node",
-        "/sys/bus/pci/devices", "/sys/bus/pci/drivers/nvidia/0000:01:00.0",
+        "/sys/module/nvidia", "/sys/module/nvidia_uvm", "/sys/module/ext4", "/sys/class/net",
+        "/sys/devices/system/node", "/sys/bus/pci/devices", "/sys/bus/pci/drivers/nvidia/0000:01:00.0",
     )  # fmt: skip
     real = Path.glob
 
@@ -185,7 +189,7 @@ def test_an_answer_that_breaks_a_gpu_each_time_is_wrong_and_not_a_persons_work(u
         verdict = graded(broken, sandbox)
         assert (verdict.report.points, verdict.ungraded) == (0, "")
         assert "device-side assert triggered" in str(verdict.report)
-        ended = graded(RIGHT.replace("    return", "    import os; os._exit(1)\n    return"), sandbox)
+        ended = graded(before_its_return("import os; os._exit(1)"), sandbox)
         assert (ended.report.points, ended.ungraded) == (0, "")
 
 
@@ -193,7 +197,7 @@ def test_nothing_is_measured_by_a_gpu_that_fails(monkeypatch: pytest.MonkeyPatch
     """A fault of the reference would be everybody's, for it is remembered."""
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(DeviceFailed, match="cuda fails: .*CUDA"):
+    with pytest.raises(DeviceFailed, match=r"cuda fails: .*CUDA"):
         expected(EXERCISES[ID], 0, "cuda")
     with Sandbox(unsafe=True, device=LIKE_A_GPU) as sandbox:
         sandbox.require_working()

@@ -19,7 +19,7 @@ from minidalle.grading.confinement import require_system
 from minidalle.grading.grade import Options, Result, all_graded, grade_lesson, lessons_with_work
 from minidalle.grading.lock import alone
 from minidalle.grading.records import Folders, Setup, new_secret, read_secret
-from minidalle.grading.warm_sandbox import require_device
+from minidalle.grading.warm_sandbox import require_device, require_device_inside
 from minidalle.grading.workers import cores
 
 GRADED, UNGRADED, STOPPED = 0, 1, 130
@@ -48,6 +48,7 @@ def grade_class(
     require_device(device)
     folders = Folders(Path.cwd())
     lessons = lessons_with_work(folders, lesson, students)
+    require_device_inside(device, unsafe)
     with alone(folders.lock):
         if draw_secret:
             new_secret(folders)

@@ -17,6 +17,7 @@ from typing import Any
 
 from minidalle.course.start import PACKAGE
 from minidalle.errors import InvalidValue, require
+from minidalle.grading import gpu
 
 COURSE = "/course"  # where the stripped package is inside
 INSTALLED = ("site-packages", "dist-packages")
@@ -96,30 +97,31 @@ def confined(course: Path, command: Sequence[str], device: str = "cpu") -> Start
     """Start a command inside of bubblewrap; `course` is the folder that holds the package that it sees."""
     arguments = ["bwrap", *(AS_ROOT if os.getuid() == 0 else ["--unshare-all"])]
     arguments += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
-    for name, value in environment(COURSE).items():
+    for name, value in environment(COURSE, device).items():
         arguments += ["--setenv", name, value]
     arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     hidden = [*_hidden()]
-    mounts = _mounts(_shown(), hidden)
+    mounts = _mounts(_shown(), hidden, gpu.files() if device != "cpu" else ())
     for place in sorted(mounts):  # what lies in another one comes after it
         arguments += [*_parents(place), *mounts[place]]
     arguments += ["--ro-bind", str(course), COURSE, "--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "1777", "--tmpfs", "/tmp"]  # matplotlib is not imported where it cannot write
-    for card in sorted(map(str, Path("/dev").glob("nvidia*"))) if device != "cpu" else ():
+    for card in gpu.nodes() if device != "cpu" else ():
         arguments += ["--dev-bind", card, card]
     for place in ("/", "/dev", *hidden):
         arguments += ["--remount-ro", place]  # else an ordinary user's answers leave files there for the next ones
     return Start([*arguments, "--chdir", "/tmp", *command], {})
 
 
-def unconfined(course: Path, command: Sequence[str]) -> Start:
+def unconfined(course: Path, command: Sequence[str], device: str = "cpu") -> Start:
     """Start a command as it is, with a clean environment and nothing else."""
-    return Start([*command], {"env": {**environment(str(course)), "TMPDIR": str(course)}, "cwd": str(course)})
+    return Start([*command], {"env": {**environment(str(course), device), "TMPDIR": str(course)}, "cwd": str(course)})
 
 
-def environment(course: str) -> dict[str, str]:
+def environment(course: str, device: str = "cpu") -> dict[str, str]:
     """The only variables that a stranger's code sees."""
     handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    handed_on |= gpu.variables() if device != "cpu" else {}
     return {**ENVIRONMENT, **handed_on, "PYTHONPATH": os.pathsep.join([course, *_libraries()])}
 
 
@@ -133,18 +135,18 @@ def require_out_of_sight(*folders: Path) -> None:
             require(not inside, "folder", str(folder), f"one outside of {place}, which students' code can read")
 
 
-def _mounts(shown: Sequence[str], hidden: Sequence[str]) -> dict[str, list[str]]:
+def _mounts(shown: Sequence[str], hidden: Sequence[str], files: Iterable[str]) -> dict[str, list[str]]:
     """Place → how bubblewrap puts it there. Python itself is there with each link on the way to it: it looks for its
-    libraries beside the first and the last."""
+    libraries beside the first and the last. So are some more files, where they are not in sight."""
     mounts = {place: ["--ro-bind", place, place] for place in shown} | {place: ["--tmpfs", place] for place in hidden}
     settings, place = f"{sys.prefix}/pyvenv.cfg", sys.executable
-    python = {settings: ["--ro-bind-try", settings, settings]}
+    more = {one: ["--ro-bind-try", one, one] for one in (settings, *files)}
     while os.path.islink(place):
         target = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(place)), os.readlink(place)))
-        python[place] = ["--symlink", target, place]
+        more[place] = ["--symlink", target, place]
         place = target
-    python[place] = ["--ro-bind", place, place]
-    return mounts | {one: words for one, words in python.items() if _within(one, hidden) or not _within(one, shown)}
+    more[place] = ["--ro-bind", place, place]
+    return mounts | {one: words for one, words in more.items() if _within(one, hidden) or not _within(one, shown)}
 
 
 def _within(place: str, folders: Iterable[str]) -> bool:

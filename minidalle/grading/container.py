@@ -81,13 +81,13 @@ def in_container(course: Path, name: str, device: str, limits: Limits) -> Start:
         "--tmpfs": f"/tmp:rw,size={limits.scratch}m,mode=1777",
         "--volume": f"{course}:{COURSE}:ro", "--stop-timeout": "0",
     }  # fmt: skip
-    variables = [word for item in environment(COURSE).items() for word in ("--env", "=".join(item))]
+    variables = [word for item in environment(COURSE, device).items() for word in ("--env", "=".join(item))]
     gpu = ["--gpus", "all"] if device != "cpu" else []
     flat = [word for pair in options.items() for word in pair]
     for kind, most in (("core", 0), ("fsize", limits.file_size << 20), ("nofile", limits.files), ("nproc", 512)):
         flat += ["--ulimit", f"{kind}={most}:{most}"]
     command = [engine(), "run", "--rm", "--interactive", "--read-only", *gpu, *flat, *variables, image()]
-    return Start([*command, "python", "-s", "-m", ONCE], {})
+    return Start([*command, "python", "-s", "-m", ONCE, device], {})
 
 
 class Containers(Sandbox):
@@ -113,10 +113,12 @@ class Containers(Sandbox):
                 ours.close()
                 raise wire.Broken(f"{engine()} does not start: {error.strerror}") from None
         try:
-            wire.receive(ours, START)  # "ready": what ends it before is no fault of an answer
+            why = wire.receive(ours, START)["why"]  # what ends it before is no fault of an answer
         except wire.Broken as error:
+            why = f"{engine()} starts no container: {error}"
+        if why:
             ours.close()
-            raise wire.Broken(f"{engine()} starts no container: {error}") from None
+            raise wire.Broken(why)
         return ours
 
     def _ended(self) -> None:

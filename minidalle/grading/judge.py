@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from minidalle.course.checking.faults import is_of_a_device
 from minidalle.course.checking.findings import RUNS, Line
 from minidalle.course.checking.report import Report, refused
 from minidalle.course.checking.sight import NO_FUNCTION, Sight, report_on
@@ -113,8 +114,7 @@ def _report(
     question = _question(exercise, _Known(exercises))
     limits = {"seconds": sandbox.limits.seconds, "device": sandbox.device}
     try:
-        told = sandbox.ask({**request, **question, **limits, "function": asked.name, "cases": cases})
-        seen = sight(told, len(cases))
+        seen = _seen(sandbox, {**request, **question, **limits, "function": asked.name, "cases": cases})
     except Fate as fate:
         out_of = float(exercise.points if asked.points is None else asked.points)
         return Report(exercise.id, 0.0, out_of, (Line(RUNS, False, f"it {fate}"),))
@@ -124,6 +124,22 @@ def _report(
         out_of = float(exercise.points if asked.points is None else asked.points)
         return shown(replace(refused(exercise.id, out_of, seen.refused, NO_FUNCTION), notes=tuple(seen.notes)))
     return shown(report_on(exercise, seen, asked.points, seed, sandbox.device))
+
+
+def _seen(sandbox: Sandbox, request: Mapping[str, Any]) -> Sight:
+    """What is seen of an answer. What a GPU may have done to it is asked once more: each process begins by opening the
+    GPU, so if that is lost, there is none to ask, and no verdict. What comes again is the answer's own."""
+    again = sandbox.device != "cpu"
+    while True:
+        try:
+            seen = sight(sandbox.ask(request), len(request["cases"]))
+        except (Fate, Unusable):
+            if not again:
+                raise
+        else:
+            if not (again and any(one.error and is_of_a_device(one.error) for one in seen.observations)):
+                return seen
+        again = False
 
 
 class _Known:

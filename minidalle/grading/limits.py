@@ -24,3 +24,8 @@ class Limits:
     files: int = 64
     file_size: int = 16
     scratch: int = 64
+
+
+def limits_on(device: str) -> Limits:
+    """The usual limits. A GPU's driver has memory in the answer's process, and files for each card."""
+    return Limits() if device == "cpu" else Limits(memory=6144, files=1024)

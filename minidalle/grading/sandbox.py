@@ -12,7 +12,7 @@ from typing import Any
 
 from minidalle.grading import wire
 from minidalle.grading.confinement import confined, require_sandbox, require_system, unconfined
-from minidalle.grading.limits import Limits
+from minidalle.grading.limits import Limits, limits_on
 from minidalle.grading.stripped import write_stripped
 
 START = 180.0  # seconds for Python and its imports, on a slow disk
@@ -46,7 +46,7 @@ class Sandbox:
         require_system()
         if not unsafe:
             require_sandbox()
-        self.imports, self.unsafe, self.device, self.limits = [*imports], unsafe, device, limits or Limits()
+        self.imports, self.unsafe, self.device, self.limits = [*imports], unsafe, device, limits or limits_on(device)
         self._folder = tempfile.TemporaryDirectory(prefix="minidalle-grading-", ignore_cleanup_errors=True)
         self.course = Path(self._folder.name, "course")
         for folder in (self.course.parent, self.course):
@@ -69,18 +69,27 @@ class Sandbox:
             Fate: the answer ended it, or did not end.
             Lost: there was no process to ask.
         """
+        line = self._new_line()
+        try:
+            return self._talk(line, request)
+        finally:
+            line.close()
+            self._ended()
+
+    def require_working(self) -> None:
+        """Raises:
+        Lost: no process can be asked, or none has the device; says why.
+        """
+        self._new_line().close()
+        self._ended()
+
+    def _new_line(self) -> socket.socket:
         for _ in range(2):
             try:
-                line = self._line()
+                return self._line()
             except wire.Broken as error:
                 why = str(error)
                 self._stop()
-                continue
-            try:
-                return self._talk(line, request)
-            finally:
-                line.close()
-                self._ended()
         raise Lost(why)
 
     def _talk(self, line: socket.socket, request: Mapping[str, Any]) -> Any:
@@ -95,7 +104,7 @@ class Sandbox:
             raise Fate(f"sent something else than an answer: {error}") from None
 
     def _line(self) -> socket.socket:
-        """A line to a new process, which waits for its question."""
+        """A line to a new process, which has its device and waits for its question."""
         control = self._warm()
         ours, theirs = socket.socketpair()
         try:
@@ -127,7 +136,7 @@ class Sandbox:
             return self._control
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-s", "-m", WARM, str(theirs.fileno())]
-        start = unconfined(self.course, command) if self.unsafe else confined(self.course, command, self.device)
+        start = (unconfined if self.unsafe else confined)(self.course, command, self.device)
         with theirs, open(self.course.with_name("said"), "wb") as said:
             self._process = subprocess.Popen(
                 start.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,

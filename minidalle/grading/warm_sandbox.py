@@ -8,7 +8,7 @@ from minidalle.course.notebook_code import Cell, definitions
 from minidalle.errors import require
 from minidalle.grading.container import open_sandbox
 from minidalle.grading.released import Release
-from minidalle.grading.sandbox import Sandbox
+from minidalle.grading.sandbox import Lost, Sandbox
 
 DEVICES = ("cpu", "cuda")
 
@@ -36,16 +36,29 @@ def warm_sandbox(release: Release, device: str = "cpu", unsafe: bool = False) ->
 
 
 def require_device(device: str) -> None:
-    """Without a GPU, answers that are asked to run on one would all be wrong.
-
-    Raises:
-        InvalidValue: answers cannot run on it here.
+    """Raises:
+    InvalidValue: torch finds no such device here.
     """
     require(device in DEVICES, "device", device, " or ".join(DEVICES))
     if device == "cuda":
         import torch
 
         require(torch.cuda.is_available(), "device", device, "cpu, as torch finds no NVIDIA GPU here")
+
+
+def require_device_inside(device: str, unsafe: bool = False) -> None:
+    """A GPU of the machine's need not be one of the sandbox's, where answers run.
+
+    Raises:
+        InvalidValue: answers cannot run on it here; says why. Or there is no sandbox.
+    """
+    require_device(device)
+    if device != "cpu":
+        with open_sandbox((), unsafe, device) as sandbox:
+            try:
+                sandbox.require_working()
+            except Lost as lost:
+                require(False, "device", device, f"cpu, as answers cannot use this GPU in the sandbox: {lost}")
 
 
 def lesson_imports(release: Release) -> list[str]:

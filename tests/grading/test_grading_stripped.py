@@ -100,7 +100,7 @@ def test_only_python_is_in_it_and_no_exercise_file(tree: Path) -> None:
     assert not [name for name in names if name.startswith(("cli/", "weights/", "reports/", "bart/fast_training"))]
     assert {name for name in names if name.startswith("grading/")} == {
         f"grading/{name}.py" for name in ("__init__", "wire", "limits", "inside/__init__", "inside/calls",
-                                          "inside/watch", "inside/confine", "inside/once",
+                                          "inside/watch", "inside/confine", "inside/device", "inside/once",
                                           "inside/respond", "inside/warm")
     }  # fmt: skip
 

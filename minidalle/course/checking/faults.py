@@ -4,6 +4,7 @@ import linecache
 import os
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
@@ -33,6 +34,9 @@ SAID = {
 }
 """What some errors mean here, where their own message says less."""
 
+OF_DEVICES = ("AcceleratorError", "OutOfMemoryError", "CUDA ", "cuDNN ", "No CUDA ", "Torch not compiled with CUDA")
+"""Torch's own kinds of errors of a GPU, and how the others' messages begin."""
+
 
 def fault(error: BaseException, inside: bool) -> dict[str, Any]:
     """An error as JSON.
@@ -56,6 +60,11 @@ def fault(error: BaseException, inside: bool) -> dict[str, Any]:
     unwritten = isinstance(error, NotImplementedError) and raised_there and ("NotImplemented" in text or not words)
     return {"type": name, "message": cut(words), "line": cut(text, 120), "number": number, "place": place,
             "inside": inside, "unwritten": unwritten}  # fmt: skip
+
+
+def is_of_a_device(error: Mapping[str, Any]) -> bool:
+    """Whether a GPU or its driver raised it: through the answer, as by an index out of range, or by itself."""
+    return error["type"] in OF_DEVICES or error["message"].startswith(OF_DEVICES)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
 from minidalle.course.checking.compare import difference, same
-from minidalle.course.checking.faults import in_words
+from minidalle.course.checking.faults import in_words, is_of_a_device
 from minidalle.course.checking.findings import Failing
 from minidalle.course.checking.judged_lines import WEIGHTS, judged_lines, right, same_values
 from minidalle.course.checking.kinds import Kind, union
@@ -14,24 +15,38 @@ from minidalle.course.checking.limits import TimeUp
 from minidalle.course.checking.observe import Observation, observe
 from minidalle.course.checking.report import Report
 from minidalle.course.checking.shown import cut, short
-from minidalle.exercises.exercise import Case, Exercise, mistake
+from minidalle.exercises.exercise import Case, Exercise, Function, mistake
 
 SHAPES_DIFFER = ("IndexError", "RuntimeError", "ValueError")
 """What PyTorch raises where shapes do not fit: which of them depends on how it is written, and not on the mistake."""
 
 
+class DeviceFailed(RuntimeError):
+    """A GPU does not compute what the CPU does; says what its driver said."""
+
+
 @lru_cache(maxsize=256)
 def expected(exercise: Exercise, seed: int, device: str = "cpu") -> tuple[Observation, ...]:
-    """What the reference does on the cases of a seed."""
-    return tuple(observe(exercise.reference, exercise.probe, exercise.cases(seed), None, device))
+    """What the reference does on the cases of a seed.
+
+    Raises:
+        DeviceFailed: see there; no answer is measured by it.
+    """
+    return _known(exercise.reference, exercise, seed, device)
 
 
 @lru_cache(maxsize=256)
 def mistaken(exercise: Exercise, seed: int, device: str = "cpu") -> tuple[tuple[Observation, ...], ...]:
-    """What each of the wrong answers does on the cases of a seed."""
-    return tuple(
-        tuple(observe(answer, exercise.probe, exercise.cases(seed), None, device)) for answer in exercise.wrong
-    )
+    """What each of the wrong answers does on the cases of a seed; see `expected`."""
+    return tuple(_known(answer, exercise, seed, device) for answer in exercise.wrong)
+
+
+def _known(answer: Function, exercise: Exercise, seed: int, device: str) -> tuple[Observation, ...]:
+    seen = tuple(observe(answer, exercise.probe, exercise.cases(seed), None, device))
+    for error in (one.error for one in seen):
+        if device != "cpu" and error and is_of_a_device(error):
+            raise DeviceFailed(f"{device} fails: {in_words(error)}")
+    return seen
 
 
 def judge(
@@ -85,7 +100,9 @@ def _part(out_of: float, share: float, some_right: bool) -> float:
 
 def _looks_like(exercise: Exercise, own: Sequence[Observation], seed: int, device: str) -> Iterator[tuple[str, str]]:
     """Wrong answers that do the same on every case. At least one case must run: all that never run look alike."""
-    if any(one.error is None for one in own):
+    if all(one.error for one in own):
+        return
+    with suppress(DeviceFailed):  # as it does in a notebook after a wrong index: the report has no name then
         for answer, seen in zip(exercise.wrong, mistaken(exercise, seed, device), strict=True):
             if all(_alike(one, other, exercise.tolerance) for one, other in zip(own, seen, strict=True)):
                 yield mistake(answer)

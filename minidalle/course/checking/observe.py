@@ -79,7 +79,7 @@ def observe(
     def all_cases() -> None:
         for case in cases:
             recorders.append(_Recorder(function, names, printed))
-            seen.append(_observe(recorders[-1], probe, _copied(dict(case), device)))
+            seen.append(_observe(recorders[-1], probe, dict(case), device))
 
     with quiet() as printed, ordinary_torch():
         try:
@@ -122,9 +122,9 @@ def plain(value: object, depth: int = 0) -> Plain:
     return short(value)
 
 
-def _observe(recorder: "_Recorder", probe: Callable[..., Plain], given: dict[str, Any]) -> Observation:
-    try:
-        return recorder.observation(plain(probe(recorder, **given)))
+def _observe(recorder: "_Recorder", probe: Callable[..., Plain], case: dict[str, Any], device: str) -> Observation:
+    try:  # also the copy: what an earlier call did to a GPU shows at the next use of it
+        return recorder.observation(plain(probe(recorder, **_copied(case, device))))
     except (KeyboardInterrupt, TimeUp):
         raise
     except BaseException as raised:  # SystemExit, too: nothing of a student's ends the check

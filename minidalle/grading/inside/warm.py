@@ -2,7 +2,7 @@
 
 It is run with the number of a socket's file descriptor. A message there is "ask", with the descriptor of a line on
 which the judge talks to the answer alone, or "end". It never imports an answer, starts no thread, and never touches a
-GPU: what it forks does.
+GPU: what it forks does, before it waits for its question.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,11 @@ def _fork(line: int, control: socket.socket, setup: dict[str, Any]) -> tuple[int
     os.close(line)
     os.close(writable)
     with os.fdopen(readable, "rb") as file:
-        told = file.read(200).decode(errors="replace")
+        told = file.read(400).decode(errors="replace").splitlines()
     _children.append(middle)
-    return (int(told), "") if told.isdigit() else (0, told or "it could not be started")
+    pid = next((int(line) for line in told if line.isdigit()), 0)
+    why = " ".join(line for line in told if not line.isdigit())
+    return pid, why or ("" if pid else "it could not be started")
 
 
 _children: list[int] = []  # at most one: who waits for the answer's process, or is it
@@ -79,16 +82,16 @@ _children: list[int] = []  # at most one: who waits for the answer's process, or
 
 def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
     """The forked process: shut in, it answers one question. It never returns."""
-    from minidalle.grading.inside import calls, confine, watch
+    from minidalle.grading.inside import calls, confine, device, watch
     from minidalle.grading.limits import Limits
 
-    limits = Limits(**setup["limits"])
+    limits, gpu = Limits(**setup["limits"]), setup["device"] != "cpu"
     try:
         os.setsid()
         if setup["confined"]:
             confine.enter_namespaces()
             if child := os.fork():
-                os.write(writable, str(child).encode())
+                os.write(writable, f"{child}\n".encode())
                 os.close(writable)
                 os.close(line)
                 watch.wait_for(child, limits.memory)
@@ -96,15 +99,16 @@ def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
             os.setsid()  # a signal to its own group must not reach who waits for it
             confine.shut_in(limits)
         else:
-            os.write(writable, str(os.getpid()).encode())
-        os.close(writable)
-        _close_all_but(line)
-        confine.set_limits(limits, setup["confined"], gpu=setup["device"] != "cpu")
+            os.write(writable, f"{os.getpid()}\n".encode())
+        _close_all_but(line, writable)
         if setup["confined"]:
-            calls.refuse_calls(gpu=setup["device"] != "cpu")
+            calls.refuse_calls(gpu)  # before there are a driver's threads, for which it would not hold
+        device.start(setup["device"])
+        confine.set_limits(limits, setup["confined"], gpu)
+        os.close(writable)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            os.write(writable, f"{type(error).__name__}: {error}".encode())
+            os.write(writable, f"{device.in_a_line(error)}\n".encode())
         os._exit(1)
     try:
         _answer(line, setup)
@@ -112,12 +116,13 @@ def _become(line: int, writable: int, setup: dict[str, Any]) -> None:
         os._exit(1)
 
 
-def _close_all_but(line: int) -> None:
+def _close_all_but(*kept: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    os.closerange(3, line)
-    os.closerange(line + 1, 4096)
+    edges = [2, *sorted(kept), 4096]
+    for before, after in pairwise(edges):
+        os.closerange(before + 1, after)
 
 
 def _answer(line: int, setup: dict[str, Any]) -> None:

@@ -162,7 +162,7 @@ DALLE_MINI = Preset(
     ),
     sampling=SamplingConfig(guidance=10.0, top_k=256),  # dalle-mini's guidance, min-dalle's top-k
 )  # fmt: skip
-"""The published DALL·E mini (its weights of 2022), with the f16-16384 VQGAN: for its weights, not for a laptop's training."""
+"""The published DALL·E mini (weights of 2022), with the f16-16384 VQGAN: for its weights, not for a laptop to train."""
 
 DALLE_MEGA = replace(
     DALLE_MINI,

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from minidalle import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
@@ -54,6 +56,11 @@ def test_constraints_name_plain_versions() -> None:
     assert not [
         version for version in pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).values() if "+" in version
     ]
+
+
+def test_who_cites_it_cites_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["version"], cited["license"]) == (__version__, PROJECT["license"])
 
 
 def test_the_wheel_carries_what_is_not_python() -> None:

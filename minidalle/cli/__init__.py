@@ -8,6 +8,8 @@ def main() -> None:
     from minidalle.cli.class_app import app  # and with it all the others
     from minidalle.errors import InvalidValue
 
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # an old code page, as of a pipe on Windows, has no ✓ and no →
     try:
         sys.exit(app(standalone_mode=False, prog_name="minidalle"))
     except InvalidValue as error:

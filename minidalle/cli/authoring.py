@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minidalle import __version__
+from minidalle.cli.checks import install_command
 from minidalle.course import start as starting
 from minidalle.errors import require
 
@@ -13,7 +14,7 @@ def require_nbgrader() -> None:
     """Raises:
     InvalidValue: nbgrader is not installed; says how it is.
     """
-    require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, 'it: pip install "minidalle[course]"')
+    require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, f"it: {install_command('course')}")
 
 
 def build_lessons(asked: Sequence[str], check: bool, course_file: Path | None) -> int:
@@ -59,7 +60,9 @@ def start_lessons(folder: Path, update: bool) -> None:
         print(f"nothing new; {folder} has the lessons of minidalle {__version__}")
     notebooks = [name for name in copied.new if name.endswith(".ipynb")]
     if notebooks and not update:
-        print(f"\nOpen the first lesson: jupyter lab {folder / notebooks[0]}")
+        lab = importlib.util.find_spec("jupyterlab") is not None
+        before = "" if lab else f" (which is not installed yet: {install_command('course')})"
+        print(f"\nOpen the first lesson: jupyter lab {folder / notebooks[0]}{before}")
 
 
 def _say_drift(differing: dict[str, str], strays: list[str]) -> int:

@@ -1054,7 +1054,9 @@ with tempfile.TemporaryDirectory() as folder:
     words = ["run", "--preset", "tiny", "--parts", "..", "--out", str(Path(folder) / "tiny"), "--ranks", "1"]
     print("minidalle", *words[:5])
     plain = {name: value for name, value in os.environ.items() if "COLOR" not in name}  # lines, and no moving bar
-    ended = subprocess.run([sys.executable, "-m", "minidalle", *words], capture_output=True, text=True, env=plain)
+    plain["PYTHONIOENCODING"] = "utf-8"
+    command = [sys.executable, "-m", "minidalle", *words]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", env=plain)
 print(ended.stdout, ended.stderr)
 
 # %% [markdown]

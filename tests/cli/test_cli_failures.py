@@ -1,6 +1,7 @@
 """What is refused is named as it was typed, before anything is written; a command without words shows its help."""
 
 import csv
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,17 @@ def test_a_bart_without_its_vqgan_is_told_what_to_do_first(call: Call, place: Pa
     _, _, err = call(*asked, "--out", "run", "--seed", "3", "--data", "my pictures", "--data-split", "a")
     assert "expected after vqgan; run has no vqgan.safetensors: minidalle train vqgan --preset tiny --out run" in err
     assert err.endswith(" --seed 3 --data 'my pictures' --data-split a\n")
+
+
+def test_a_pipe_of_an_old_code_page_takes_what_anybody_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows gives a pipe such a one; a student's function may print a star, and our commands print ticks."""
+    said = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("minidalle.cli.class_app.app", lambda **options: print("café → ★"))
+    monkeypatch.setattr(sys, "stdout", said)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said.flush()
+    assert (ended.value.code, said.buffer.getvalue().decode("cp1252").split()) == (None, ["café", "?", "?"])  # type: ignore[attr-defined]
 
 
 def test_a_source_without_a_usable_row_is_no_success(call: Call, place: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import types
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -231,16 +232,38 @@ def test_the_students_functions_are_there_and_unwritten(
 def test_the_start_cell(built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     start = text(cells(built / STUDENT)["setup-colab"])
     ran: list[list[str]] = []
-    monkeypatch.setattr("subprocess.run", lambda command, check: ran.append(command))
+    failed = SimpleNamespace(returncode=1)
+    monkeypatch.setattr("subprocess.run", lambda command, **options: ran.append(command) or failed)
     exec(start, {})
     assert ran == []
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr("minidalle.__version__", "99.1")
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    exec(start, {})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="%pip install it from where your course is"):
+        exec(start, {})
     assert ran[0][-2] == f"minidalle=={__version__}"
     assert re.fullmatch(r"torch==\d+\.\d+\.\d+\S*", ran[0][-1])
-    assert f"is of minidalle {__version__}, but minidalle 99.1 is installed" in capsys.readouterr().out
+
+
+def test_the_start_cell_on_colab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is there is not installed again; the lesson's files come from the installed package, once more each time."""
+    lesson = write_lesson(tmp_path, HEADER + "# %% setup\n").rename(tmp_path / "03-bart") / "lesson.py"
+    notebook = lesson_notebook(read_lesson(lesson), Course({}, colab="git+https://example.org/it's@v1"))
+    start = next(cell["source"] for cell in notebook["cells"] if cell["id"] == "setup-colab")
+    assert '"git+https://example.org/it\'s@v1"' in start
+    monkeypatch.setattr("minidalle.__version__", "99.1")
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for _ in range(2):
+        monkeypatch.chdir(tmp_path)
+        exec(start, {})
+        assert Path("ablation.json").is_file()
+    said = capsys.readouterr().out
+    assert f"Here is {tmp_path / 'my-course' / '03-bart'}" in said
+    assert f"is of minidalle {__version__}, but minidalle 99.1 is installed" in said
 
 
 def test_the_setup_imports_what_is_not_written_before(built: Path, tmp_path: Path) -> None:

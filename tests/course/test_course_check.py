@@ -1,7 +1,9 @@
 """What a check says: line by line, the mistake by name, the smallest failing input, and whose work an answer is."""
 
 import functools
+import importlib
 import json
+import linecache
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -209,6 +211,18 @@ def test_what_never_runs_or_has_another_type_earns_nothing() -> None:
     assert list(lines(check("toy.add_up", as_float))) == ["signature", "runs", "type"]
     assert list(lines(check("toy.add_up", crashes_always))) == ["signature", "runs"]
     assert check("toy.add_up", crashes_once).points == 1.25  # 4 × 2.5 / 8.5
+
+
+def test_a_file_that_was_edited_meanwhile_is_no_crash(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its lines are now need not be Python: here they begin inside of a docstring with an apostrophe."""
+    code = "x = 1\ndef text_to_bytes(text):\n    return list(text.encode())\n"
+    (tmp_path / "edited_meanwhile.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module("edited_meanwhile").text_to_bytes
+    text = '"""What is new,\nand it goes on: it\'s more.\ndef is a word here."""\n' + code
+    (tmp_path / "edited_meanwhile.py").write_text(text, encoding="utf-8")
+    linecache.checkcache()
+    assert check("tokenization.text_to_bytes", function).passed
 
 
 def test_a_stub_is_unfinished() -> None:

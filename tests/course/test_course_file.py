@@ -129,7 +129,7 @@ def test_files_of_one_name_are_two(tmp_path: Path) -> None:
 
 BAD = {
     "no TOML": ("title =", "expected TOML: "),
-    "an unknown key": ("point = 3", "key='point': expected one of exercises, leave_out, points, title"),
+    "an unknown key": ("point = 3", "key='point': expected one of colab, exercises, leave_out, points, title"),
     "a title that is none": ("title = 3", "title=3: expected text"),
     "a misspelled id": ('leave_out = ["tokenization.decod"]', "leave_out='tokenization.decod': expected one of token"),
     "no list": ('leave_out = "tokenization.decode"', "leave_out='tokenization.decode': expected a list of texts"),

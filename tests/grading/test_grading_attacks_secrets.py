@@ -190,8 +190,9 @@ def test_its_own_memory_knows_no_secret_and_no_answer(sandboxes: tuple[Sandbox, 
         "            span, rights, *_, name = (line + ' -').split()\n"
         "            begin, end = (int(x, 16) for x in span.split('-'))\n"
         "            if 'w' not in rights or end - begin > 1 << 28 or '/' in name: continue\n"
-        "            memory.seek(begin)\n            found = re.search(HIDDEN, memory.read(end - begin))\n"
-        "            SEEN[0] += end - begin\n            if found: FOUND.append(found[0])\n"
+        "            memory.seek(begin)\n            text = memory.read(end - begin)\n"
+        "            FOUND.extend(one for one in HIDDEN.split(b'|') if re.search(one, text))\n"
+        "            SEEN[0] += end - begin\n"
         "    return SEEN[0] > 10_000_000 and not FOUND\n"
     )
     beside_the_check = plain({"hunt": (with_loot(hunt), "not loot() and SEEN[0] > 10_000_000 and FOUND")})

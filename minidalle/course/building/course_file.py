@@ -23,7 +23,7 @@ from minidalle.errors import InvalidValue, require
 from minidalle.exercises import EXERCISES, Exercise
 
 COURSE_FILE = "course.toml"
-KEYS = ("exercises", "leave_out", "points", "title")
+KEYS = ("colab", "exercises", "leave_out", "points", "title")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Course:
     Attributes:
         exercises: id → exercise, the package's first, then the course's own.
         title: what the course is called; empty where nothing says.
+        colab: what pip installs on Google Colab; empty where nothing says.
         folder: where its course.toml lies; None without one.
         own: ids of the exercises that are the course's own.
         files: the files that define them, relative to `folder`.
@@ -47,6 +48,7 @@ class Course:
     files: tuple[PurePosixPath, ...] = ()
     left_out: dict[str, Exercise] = field(default_factory=dict)
     repriced: frozenset[str] = frozenset()
+    colab: str = ""
 
     @property
     def points(self) -> dict[str, int]:
@@ -99,8 +101,8 @@ def _table(file: Path) -> dict[str, Any]:
 def _course(folder: Path, table: dict[str, Any]) -> Course:
     for key in table:
         require(key in KEYS, "key", key, "one of " + ", ".join(KEYS))
-    title = table.get("title", "")
-    require(isinstance(title, str), "title", title, "text")
+    for key in ("title", "colab"):
+        require(isinstance(table.get(key, ""), str), key, table.get(key), "text")
     left_out = _texts(table, "leave_out")
     for id in left_out:
         require(id in EXERCISES, "leave_out", id, suggestion(id, EXERCISES))
@@ -116,7 +118,8 @@ def _course(folder: Path, table: dict[str, Any]) -> Course:
         require(whole, f"points of {id}", value, "a whole number, at least 1")
         exercises[id] = replace(exercises[id], points=value)
     without = {id: EXERCISES[id] for id in left_out}
-    return Course(exercises, title, folder, frozenset(own), files, without, frozenset(points))
+    title, colab = table.get("title", ""), table.get("colab", "")
+    return Course(exercises, title, folder, frozenset(own), files, without, frozenset(points), colab)
 
 
 def _texts(table: dict[str, Any], key: str) -> list[str]:

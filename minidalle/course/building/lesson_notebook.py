@@ -29,21 +29,32 @@ from minidalle.exercises import Exercise
 COLAB_PACKAGE = f"minidalle=={__version__}"
 """What Google Colab installs: without the extras, whose JupyterLab and nbgrader would replace Colab's own parts."""
 
-START = f'''\
-# On Google Colab this installs the course and keeps Colab's own torch. Anywhere else it installs nothing.
+START = """\
+# On Google Colab this installs the course, keeps Colab's own torch, and goes where this lesson's other files are.
+# Anywhere else it does nothing.
 import importlib.metadata
+import importlib.util
+import os
 import subprocess
 import sys
 
 if "google.colab" in sys.modules:
-    torch_that_is_here = "torch==" + importlib.metadata.version("torch")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "{COLAB_PACKAGE}", torch_that_is_here], check=True)
+    if importlib.util.find_spec("minidalle") is None:
+        wanted = [{package!r}, "torch==" + importlib.metadata.version("torch")]
+        if subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted]).returncode != 0:
+            raise ImportError("it cannot be installed from there: %pip install it from where your course is, and go on")
+    folder = os.path.expanduser("~/my-course")
+    again = ["--update"] if os.path.exists(folder) else []
+    subprocess.run([sys.executable, "-m", "minidalle", "start", folder, *again], check=True, stdout=subprocess.DEVNULL)
+    if os.path.isdir(lesson := os.path.join(folder, {lesson!r})):
+        os.chdir(lesson)
+    print("Here is", os.getcwd(), "and your notebook is not: for commands that read it, download it and put it here.")
 
 import minidalle
 
-if minidalle.__version__ != "{__version__}":
-    print(f"This lesson is of minidalle {__version__}, but minidalle {{minidalle.__version__}} is installed.")
-    print("Make them equal: install that version, or get the lessons of yours with minidalle start DIR --update")'''
+if minidalle.__version__ != "{version}":
+    print(f"This lesson is of minidalle {version}, but minidalle {{minidalle.__version__}} is installed.")
+    print("Make them equal: install that version, or get the lessons of yours with minidalle start DIR --update")"""
 
 ALWAYS: set[Import] = {("minidalle.course", name, name) for name in ("check", "mine", "use")} | {
     ("minidalle", "", "minidalle")
@@ -164,7 +175,9 @@ def _setup_cells(cell: Cell, lesson: Lesson, course: Course) -> list[NotebookCel
         before.add(exercise.name)
     text = import_block(needed) + (f"\n\n{rest}" if rest else "")
     legend = legend_cell(exercises_of(lesson, course))
-    return [*legend, new_cell("code", "setup-colab", START), new_cell("code", "setup", text)]
+    folder = lesson.path.parent.name
+    start = START.format(package=course.colab or COLAB_PACKAGE, lesson=folder, version=__version__)
+    return [*legend, new_cell("code", "setup-colab", start), new_cell("code", "setup", text)]
 
 
 def _title(lesson: Lesson, cells: list[NotebookCell], course: Course) -> NotebookCell:

@@ -52,7 +52,7 @@ class _Clock(threading.Thread):
         self.over, self.turn = threading.Event(), threading.Lock()
         self.late = type("TimeUp", (TimeUp,), {})
         # It throws itself anew when it is made. A partial, for Python code here would be hit by its own throw.
-        self.late.__init__ = partial(_throw, self.thread, self.late)  # type: ignore[misc]
+        self.late.__init__ = staticmethod(partial(_throw, self.thread, self.late))  # type: ignore[misc]
 
     def run(self) -> None:
         pause = self.seconds

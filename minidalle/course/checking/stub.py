@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import tokenize
 from collections.abc import Collection, Iterator
 
 from minidalle.exercises.exercise import Function
@@ -31,7 +32,7 @@ def _statements(function: Function) -> Iterator[str]:
     """The statements, without the docstring, and without those that raise NotImplementedError."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):  # its file was edited meanwhile
         return
     top = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)), None)
     if top is None:

@@ -77,13 +77,16 @@ class TextToImage:
         """Draw a picture per caption.
 
         Args:
-            captions: B of them.
+            captions: B of them; none give no pictures.
             seeds: one per picture; the same caption, seed and sampling give the same picture in any batch.
             sampling: temperature, filters and guidance; None for the pipeline's own `sampling`, which `load` reads
                 from the run, so that the same pictures come out as from `minidalle generate`.
 
         Returns:
             Pictures, float [B, 3, H, W] in [0, 1].
+
+        Raises:
+            InvalidValue: there is not a seed per caption, or a caption is no text; a bare string is no list of them.
         """
         text, mask = self.encode_text(captions)
         return self.decode_image(self.predict(text, mask, seeds, sampling or self.sampling))
@@ -98,7 +101,7 @@ class TextToImage:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
         noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes).to(self.device)
-        if self.precision is not None and are_ours(READABLE):
+        if self.precision is not None and len(text) and are_ours(READABLE):
             return self._predict_fast(text, mask, noise, sampling)
         return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
 

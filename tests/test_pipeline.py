@@ -231,6 +231,18 @@ def test_a_seed_per_caption(pipeline: TextToImage) -> None:
         pipeline.draw(["a", "b"], [0])
 
 
+def test_a_bare_string_is_no_list_of_captions(pipeline: TextToImage) -> None:
+    with pytest.raises(InvalidValue, match="captions='red apple': expected a list"):
+        pipeline.draw("red apple", [0])
+
+
+@pytest.mark.parametrize("precision", [None, "fp32"])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_no_captions_give_no_pictures(pipeline: TextToImage, precision: str | None, guidance: float) -> None:
+    own = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision)
+    assert own.draw([], [], SamplingConfig(guidance=guidance)).shape == (0, 3, 16, 16)
+
+
 def test_saving_into_a_runs_folder_keeps_what_is_noted_there(pipeline: TextToImage, tmp_path: Path) -> None:
     noted = {"preset": {"sampling": {"guidance": 9.0}, "training": {"seed": 3}}, "seconds": {"bart": 5}}
     save_json(tmp_path / "run.json", noted)

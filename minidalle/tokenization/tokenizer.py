@@ -113,7 +113,11 @@ class Tokenizer:
         Returns:
             tokens: long [B, T], filled up with `<pad>`.
             mask: bool [B, T], True where a token is real.
+
+        Raises:
+            InvalidValue: as `encode` does; and for a bare string, which is one caption and no list of them.
         """
+        require(not isinstance(captions, str), "captions", captions, "a list of captions: [caption]")
         words: dict[str, list[int]] = {}  # captions share words: in one call, each is worked out once
         return pad_batch([self._encode(caption, words) for caption in captions], self.config.text_length, PAD)
 

@@ -12,7 +12,7 @@ from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
 from minidalle.checkpoint import load_json, load_model, save_json, save_model
 from minidalle.errors import require
-from minidalle.runtime import are_ours
+from minidalle.runtime import are_ours, pick_device
 from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
@@ -157,10 +157,20 @@ class TextToImage:
         """Where the models are."""
         return next(self.bart.parameters()).device
 
-    def to(self, device: torch.device) -> "TextToImage":
-        """Move the models."""
-        self.vqgan.to(device)
-        self.bart.to(device)
+    def to(self, device: torch.device | str) -> "TextToImage":
+        """Move the models.
+
+        Args:
+            device: a torch.device, or a name for `pick_device`: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+        Raises:
+            InvalidValue: this machine has no such device, or it cannot do with the precision; nothing was moved.
+        """
+        place = pick_device(device) if isinstance(device, str) else device
+        if self.precision is not None:
+            check_precision(self.precision, place)
+        self.vqgan.to(place)
+        self.bart.to(place)
         self._fast = self._room = None
         return self
 
@@ -185,20 +195,21 @@ def load(
     Args:
         run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`, and in
             `run.json` how it samples; without it, the weights that come with the package are read.
-        device: where to put the models.
+        device: where to put the models: a torch.device, or a name for `pick_device`, as "auto": a GPU if there is one.
         precision: how to draw, see `TextToImage`: readable (None), or fast in this precision.
         dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
             which is small, has float32 always.
 
     Raises:
-        InvalidValue: the folder does not have all three, or the device cannot do with that precision.
+        InvalidValue: the folder does not have all three, this machine has no such device, or it cannot do with that
+            precision.
         CheckpointError: a part is damaged.
     """
-    run = Path(run)
+    run, place = Path(run), pick_device(device) if isinstance(device, str) else device
     missing = [name for name in ("tokenizer", "vqgan.safetensors", "bart.safetensors") if not (run / name).exists()]
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
-    place, noted = torch.device(device), run / "run.json"
+    noted = run / "run.json"
     sampling = SamplingConfig(**load_json(noted)["preset"]["sampling"]) if noted.exists() else None
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision, sampling)

@@ -14,6 +14,7 @@ from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.pipeline import READABLE, TextToImage, load
 from minidalle.presets import SHIPPED, TINY
+from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.vqgan import VQGAN
@@ -162,6 +163,20 @@ def test_a_students_function_takes_part_however_fast_it_should_be(pipeline: Text
 def test_a_precision_that_the_device_cannot_do_is_named() -> None:
     with pytest.raises(InvalidValue, match="precision='fp8': expected one of fp32, bf16, int8 on cpu"):
         load(precision="fp8")
+
+
+def test_a_device_is_picked_by_its_name(pipeline: TextToImage) -> None:
+    for name in ("auto", "cpu", torch.device("cpu")):
+        assert load(device=name).to(name).device == (pick_device() if name == "auto" else torch.device("cpu"))
+    for use in (lambda: load(device="tpu"), lambda: pipeline.to("tpu")):
+        with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
+            use()
+
+
+def test_it_does_not_move_where_its_precision_is_not(pipeline: TextToImage) -> None:
+    fast = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision="int8")
+    with pytest.raises(InvalidValue, match="precision='int8': expected one of fp32, bf16, fp16 on cuda"):
+        fast.to(torch.device("cuda"))
 
 
 def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:

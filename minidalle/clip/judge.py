@@ -14,7 +14,7 @@ from minidalle.clip.contrast import rerank
 from minidalle.clip.model import Clip
 from minidalle.errors import require
 from minidalle.pipeline import TextToImage
-from minidalle.runtime import stream_seed
+from minidalle.runtime import pick_device, stream_seed
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 
@@ -77,9 +77,9 @@ class Judge:
         """Where the model is."""
         return self.clip.log_scale.device
 
-    def to(self, device: torch.device) -> "Judge":
-        """Move the model."""
-        self.clip.to(device)
+    def to(self, device: torch.device | str) -> "Judge":
+        """Move the model; a device's name is one for `pick_device`, as "auto"."""
+        self.clip.to(pick_device(device) if isinstance(device, str) else device)
         return self
 
     def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
@@ -91,11 +91,16 @@ class Judge:
 def load_judge(folder: Path | str, device: torch.device | str = "cpu") -> Judge:
     """Read a judge that `Judge.save` or a training wrote; its numbers become float32.
 
+    Args:
+        folder: where it is.
+        device: where to put it: a torch.device, or a name for `pick_device`, as "auto".
+
     Raises:
         CheckpointError: a part is missing or damaged.
+        InvalidValue: this machine has no such device.
     """
     clip = load_model(Path(folder) / "clip.safetensors", lambda **fields: Clip(ClipConfig(**fields)))
-    return Judge(Tokenizer.load(Path(folder) / "tokenizer"), clip).to(torch.device(device))
+    return Judge(Tokenizer.load(Path(folder) / "tokenizer"), clip).to(device)
 
 
 def draw_best(

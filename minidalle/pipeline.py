@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,8 +11,8 @@ from torch import Tensor
 from minidalle.bart import Bart, BartConfig
 from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
-from minidalle.checkpoint import load_json, load_model, save_json, save_model
-from minidalle.errors import require
+from minidalle.checkpoint import CheckpointError, load_json, load_model, save_json, save_model
+from minidalle.errors import InvalidValue, require
 from minidalle.runtime import are_ours, pick_device
 from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
@@ -174,12 +175,17 @@ class TextToImage:
         self._fast = self._room = None
         return self
 
-    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """Write the three parts and the sampling to a folder that `load` reads; see `save_model` for `dtype`."""
+    def save(self, folder: Path | str, dtype: torch.dtype | None = None) -> None:
+        """Write the three parts and the sampling to a folder that `load` reads; see `save_model` for `dtype`.
+
+        Raises:
+            CheckpointError: the folder cannot be written, or its `run.json` is none; then nothing was written.
+        """
+        folder = Path(folder)
+        noted, _ = _notes(folder)
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
-        noted = load_json(folder / "run.json") if (folder / "run.json").exists() else {"preset": {}}
         noted["preset"]["sampling"] = asdict(self.sampling)
         save_json(folder / "run.json", noted)  # what else is noted of a run stays
 
@@ -210,6 +216,17 @@ def load(
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
-    noted = run / "run.json"
-    sampling = SamplingConfig(**load_json(noted)["preset"]["sampling"]) if noted.exists() else None
+    _, sampling = _notes(run)
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision, sampling)
+
+
+def _notes(folder: Path) -> tuple[dict[str, Any], SamplingConfig | None]:
+    """What `run.json` notes of a run, and how that run samples; where there is none, nothing."""
+    path = folder / "run.json"
+    if not path.exists():
+        return {"preset": {}}, None
+    noted = load_json(path)
+    try:
+        return noted, SamplingConfig(**noted["preset"]["sampling"])
+    except (KeyError, TypeError, InvalidValue) as error:
+        raise CheckpointError(f"cannot use {path}: {type(error).__name__}: {error}") from error

@@ -1,5 +1,6 @@
 """Caption → picture: the same picture alone, in a batch and after a reload; parts that do not fit are refused."""
 
+import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from minidalle.bart import Bart
-from minidalle.checkpoint import CheckpointError, load_json, save_json
+from minidalle.checkpoint import CheckpointError, load_json, save_json, save_model
 from minidalle.course.parts import use
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
@@ -180,7 +181,7 @@ def test_it_does_not_move_where_its_precision_is_not(pipeline: TextToImage) -> N
 
 
 def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:
-    pipeline.save(tmp_path / "run")
+    pipeline.save(str(tmp_path / "run"))
     again = load(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == ["bart.safetensors", "run.json", "tokenizer", "vqgan.safetensors"]
     assert (again.vqgan.config, again.bart.config) == (TINY.vqgan, TINY.bart)
@@ -214,6 +215,27 @@ def test_a_damaged_part_is_named(pipeline: TextToImage, tmp_path: Path, damaged:
     whole = (tmp_path / damaged).read_bytes()
     (tmp_path / damaged).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match=f"{tmp_path / damaged}"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("noted", "why"),
+    [
+        ({}, "KeyError: 'preset'"),
+        ([], "TypeError"),
+        ({"preset": {"sampling": {"warmth": 1}}}, "TypeError: .*'warmth'"),
+        ({"preset": {"sampling": {"top_p": 2}}}, "InvalidValue: top_p=2"),
+    ],
+)
+def test_notes_that_cannot_be_used_are_named(pipeline: TextToImage, tmp_path: Path, noted: object, why: str) -> None:
+    pipeline.save(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(noted))
+    (tmp_path / "bart.safetensors").write_bytes(b"as it was")
+    with pytest.raises(CheckpointError, match=f"cannot use {tmp_path / 'run.json'}: {why}"):
+        pipeline.save(tmp_path)
+    assert (tmp_path / "bart.safetensors").read_bytes() == b"as it was"
+    save_model(tmp_path / "bart.safetensors", pipeline.bart, pipeline.bart.config)
+    with pytest.raises(CheckpointError, match=f"cannot use {tmp_path / 'run.json'}: {why}"):
         load(tmp_path)
 
 

@@ -82,8 +82,9 @@ class Judge:
         self.clip.to(pick_device(device) if isinstance(device, str) else device)
         return self
 
-    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+    def save(self, folder: Path | str, dtype: torch.dtype | None = None) -> None:
         """Write `tokenizer/` and `clip.safetensors` to a folder for `load_judge`; see `save_model` for `dtype`."""
+        folder = Path(folder)
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "clip.safetensors", self.clip, self.clip.config, dtype)
 

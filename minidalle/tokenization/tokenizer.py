@@ -56,7 +56,7 @@ class Tokenizer:
         return cls(build_vocab(merges, SPECIAL_TOKENS, MASK_TOKEN), merges, config)
 
     @classmethod
-    def load(cls, folder: Path, config: TokenizerConfig | None = None) -> Self:
+    def load(cls, folder: Path | str, config: TokenizerConfig | None = None) -> Self:
         """Read a tokenizer: Hugging Face's `tokenizer.json`, or else `vocab.json` with `merges.txt`.
 
         Args:
@@ -69,12 +69,12 @@ class Tokenizer:
         vocab, merges = files.read(Path(folder))
         return cls(vocab, merges, config or files.read_config(Path(folder)))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `tokenizer.json`, which Hugging Face's `tokenizers` reads too, and the config beside it."""
         save_json(Path(folder) / files.CONFIG, asdict(self.config))
         files.write_tokenizer_json(Path(folder), self.vocab, self.merges)
 
-    def save_vocabulary(self, folder: Path) -> None:
+    def save_vocabulary(self, folder: Path | str) -> None:
         """Write `vocab.json` and `merges.txt`, for tools that know only these older files."""
         files.write_vocab_and_merges(Path(folder), self.vocab, self.merges)
 

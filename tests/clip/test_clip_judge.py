@@ -66,7 +66,7 @@ def test_pictures_of_any_size_are_judged(judge: Judge) -> None:
 
 def test_a_saved_judge_says_the_same(judge: Judge, tmp_path: Path) -> None:
     pictures = torch.rand(4, 3, 16, 16)
-    judge.save(tmp_path / "whole")
+    judge.save(str(tmp_path / "whole"))
     judge.save(tmp_path / "half", torch.float16)
     whole, half = load_judge(tmp_path / "whole"), load_judge(str(tmp_path / "half"), "cpu")
     assert {tensor.dtype for tensor in load_tensors(tmp_path / "half" / "clip.safetensors").values()} == {torch.float16}

@@ -97,7 +97,7 @@ class TextToImage:
         text, mask = self.tokenizer.encode_batch(captions)
         return text.to(self.device), mask.to(self.device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, text: Tensor, mask: Tensor, seeds: Sequence[int], sampling: SamplingConfig) -> Tensor:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
@@ -106,7 +106,7 @@ class TextToImage:
             return self._predict_fast(text, mask, noise, sampling)
         return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode_image(self, tokens: Tensor) -> Tensor:
         """Image tokens [B, N] → pictures, float [B, 3, H, W] in [0, 1]."""
         return self.vqgan.decode(tokens)
@@ -128,7 +128,7 @@ class TextToImage:
             self._room = wanted, self._fast.open(len(text), rows, text.shape[1], choose)
         decoding = self._room[1]
         decoding.read(*(self._with_empty_captions(text, mask) if guided else (text, mask)))
-        return decoding.write(noise)
+        return decoding.write(noise).clone()  # made out of inference mode: a tensor like any other
 
     def _with_empty_captions(self, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As many empty captions after the captions: [2 B, T] each."""

@@ -166,6 +166,18 @@ def test_a_precision_that_the_device_cannot_do_is_named() -> None:
         load(precision="fp8")
 
 
+@pytest.mark.parametrize("precision", [None, "fp32"])
+def test_what_is_drawn_can_be_learned_from(pipeline: TextToImage, precision: str | None) -> None:
+    """Tokens and pictures are tensors like any other: inference tensors could not be kept for a gradient."""
+    own = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision)
+    tokens = own.predict(*own.encode_text(CAPTIONS[:1]), SEEDS[:1], SAMPLING)
+    drawn, weight = own.decode_image(tokens), torch.ones(1, requires_grad=True)
+    table = torch.ones(64, 2, requires_grad=True)
+    (torch.nn.functional.embedding(tokens, table).sum() + (drawn * weight).sum()).backward()
+    assert weight.grad == drawn.sum()
+    assert table.grad is not None
+
+
 def test_a_device_is_picked_by_its_name(pipeline: TextToImage) -> None:
     for name in ("auto", "cpu", torch.device("cpu")):
         assert load(device=name).to(name).device == (pick_device() if name == "auto" else torch.device("cpu"))

@@ -50,14 +50,14 @@ class Judge:
             require(size <= room, name, size, f"at most {room} (CLIP's)")
         self.tokenizer, self.clip = tokenizer, clip.eval()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def text_vectors(self, captions: Sequence[str]) -> Tensor:
         """B captions → vectors of length 1, float [B, E]."""
         text, mask = self.tokenizer.encode_batch(captions)
         parts = zip(text.to(self.device).split(BATCH), mask.to(self.device).split(BATCH), strict=True)
         return torch.cat([self.clip.encode_text(*part) for part in parts])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def image_vectors(self, pictures: Tensor) -> Tensor:
         """Pictures, float [B, 3, H, W] in [0, 1] → vectors of length 1, float [B, E].
 

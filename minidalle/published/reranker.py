@@ -29,7 +29,7 @@ class ClipJudge:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def similarity(self, captions: Sequence[str], pictures: Tensor) -> Tensor:
         """How well each picture fits the caption of the same place.
 

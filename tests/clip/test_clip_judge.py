@@ -79,6 +79,12 @@ def test_a_saved_judge_says_the_same(judge: Judge, tmp_path: Path) -> None:
     torch.testing.assert_close(half.similarity(CAPTIONS, pictures), exact, rtol=0, atol=5e-3)
 
 
+def test_vectors_can_be_learned_from(judge: Judge) -> None:
+    weight = torch.ones(1, requires_grad=True)
+    for vectors in (judge.text_vectors(CAPTIONS), judge.image_vectors(torch.rand(2, 3, 16, 16))):
+        (vectors * weight).sum().backward()
+
+
 def test_a_device_is_picked_by_its_name(judge: Judge, tmp_path: Path) -> None:
     judge.save(tmp_path)
     assert load_judge(tmp_path, "auto").device == pick_device()

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
-from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
+from minidalle.bart.running import REPLACED
 from minidalle.checkpoint import CheckpointError, load_json, load_model, save_json, save_model
 from minidalle.errors import InvalidValue, require
+from minidalle.fast_drawing import FastDrawing
 from minidalle.runtime import are_ours, pick_device
-from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
+from minidalle.sampling import NextLogits, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 from minidalle.vqgan import VQGAN, VQGANConfig
@@ -22,9 +23,7 @@ from minidalle.vqgan import VQGAN, VQGANConfig
 SHIPPED = Path(__file__).with_name("weights")
 """The folder of the weights that come with the package."""
 
-READABLE = {
-    "minidalle.bart.attention": ("attend", "causal_mask", "padding_mask", "split_heads"),
-    "minidalle.bart.layers": ("decoder_layer", "encoder_layer", "glu_feed_forward"),
+READABLE = REPLACED | {
     "minidalle.sampling": (
         "apply_temperature",
         "decode_step",
@@ -38,14 +37,14 @@ READABLE = {
 
 
 class TextToImage:
-    """A tokenizer, a BART and a VQGAN that together draw captions.
+    """A tokenizer, a BART and a VQGAN that together draw captions. The models are switched to eval mode.
 
     Args:
         tokenizer: captions ↔ text tokens.
         vqgan: pictures ↔ image tokens.
         bart: text tokens → image tokens.
         precision: None draws with the readable decoder; "fp32", "bf16", "fp16" (on a GPU) or "int8" (on a CPU) with
-            `minidalle.bart.fast`, which copies the decoder's weights: in fp32 the same pictures.
+            `minidalle.fast_drawing`, from a copy of the decoder's weights: in fp32 the same pictures.
         sampling: how `draw` samples where it is not told; None for the model's own distribution.
 
     Raises:
@@ -69,10 +68,9 @@ class TextToImage:
             require(size <= room, name, size, f"at most {room} (BART's)")
         self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
         self.precision, self.sampling = precision, sampling or SamplingConfig()
-        self._fast: FastDecoder | None = None
-        self._room: tuple[object, Decoding] | None = None
         if precision is not None:
             check_precision(precision, self.device)
+        self.fast = FastDrawing(precision) if precision is not None else None
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:
         """Draw a picture per caption.
@@ -102,33 +100,15 @@ class TextToImage:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
         noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes).to(self.device)
-        if self.precision is not None and len(text) and are_ours(READABLE):
-            return self._predict_fast(text, mask, noise, sampling)
+        if self.fast is not None and len(text) and are_ours(READABLE):
+            rows = (text, mask) if sampling.guidance == 1 else self._with_empty_captions(text, mask)
+            return self.fast.predict(self.bart, *rows, noise, sampling)
         return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
 
     @torch.no_grad()
     def decode_image(self, tokens: Tensor) -> Tensor:
         """Image tokens [B, N] → pictures, float [B, 3, H, W] in [0, 1]."""
         return self.vqgan.decode(tokens)
-
-    def _predict_fast(self, text: Tensor, mask: Tensor, noise: Tensor, sampling: SamplingConfig) -> Tensor:
-        """What `generate_tokens` draws, by the fast decoder, whose room for so many pictures is kept."""
-        guided, wanted = sampling.guidance != 1, (text.shape, sampling)
-
-        def choose(logits: Tensor, chance: Tensor) -> Tensor:
-            if guided:
-                conditional, unconditional = logits.chunk(2)
-                logits = guide(conditional, unconditional, sampling.guidance)
-            return decode_step(logits, chance, sampling)
-
-        if self._room is None or self._room[0] != wanted:
-            self._room = None  # first gives back the memory of the old one
-            self._fast = self._fast or FastDecoder(self.bart, self.precision or "fp32")
-            rows = len(text) * (2 if guided else 1)
-            self._room = wanted, self._fast.open(len(text), rows, text.shape[1], choose)
-        decoding = self._room[1]
-        decoding.read(*(self._with_empty_captions(text, mask) if guided else (text, mask)))
-        return decoding.write(noise).clone()  # made out of inference mode: a tensor like any other
 
     def _with_empty_captions(self, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As many empty captions after the captions: [2 B, T] each."""
@@ -172,7 +152,7 @@ class TextToImage:
             check_precision(self.precision, place)
         self.vqgan.to(place)
         self.bart.to(place)
-        self._fast = self._room = None
+        self.fast = FastDrawing(self.precision) if self.precision is not None else None  # forgets its copy there
         return self
 
     def save(self, folder: Path | str, dtype: torch.dtype | None = None) -> None:

@@ -133,6 +133,31 @@ def test_fast_drawing_is_the_same_token_for_token(pipeline: TextToImage, samplin
         assert torch.equal(fast.predict(text[rows], mask[rows], SEEDS[rows], sampling), expected)
 
 
+def test_fast_drawing_notices_that_the_weights_have_changed() -> None:
+    tokenizer, vqgan, bart = parts()
+    fast, readable = TextToImage(tokenizer, vqgan, bart, precision="fp32"), TextToImage(tokenizer, vqgan, bart)
+    ask = *fast.encode_text(CAPTIONS), SEEDS, SAMPLING
+    before = fast.predict(*ask)
+    assert fast.fast is not None
+    decoder = fast.fast._decoder
+    assert torch.equal(fast.predict(*ask), before)
+    assert fast.fast._decoder is decoder  # nothing has changed: it is kept
+    with torch.no_grad():
+        head = bart.decoder_weights()["head"]["weight"]
+        head.add_(torch.randn_like(head))
+    assert not torch.equal(fast.predict(*ask), before)
+    assert torch.equal(fast.predict(*ask), readable.predict(*ask))
+    fast.bart = parts()[2]
+    assert torch.equal(fast.predict(*ask), before)
+
+
+def test_a_model_made_in_inference_mode_draws_fast() -> None:
+    with torch.inference_mode():
+        made = parts()
+    fast, readable = TextToImage(*made, precision="fp32"), TextToImage(*made)
+    assert torch.equal(fast.draw(CAPTIONS, SEEDS, SAMPLING), readable.draw(CAPTIONS, SEEDS, SAMPLING))
+
+
 def test_shipped_weights_draw_the_same_fast() -> None:
     readable, fast = load(), load(precision="fp32")
     text, mask = readable.encode_text(CAPTIONS)
@@ -181,9 +206,9 @@ def test_what_is_drawn_can_be_learned_from(pipeline: TextToImage, precision: str
 def test_a_device_is_picked_by_its_name(pipeline: TextToImage) -> None:
     for name in ("auto", "cpu", torch.device("cpu")):
         assert load(device=name).to(name).device == (pick_device() if name == "auto" else torch.device("cpu"))
-    for use in (lambda: load(device="tpu"), lambda: pipeline.to("tpu")):
+    for move in (lambda: load(device="tpu"), lambda: pipeline.to("tpu")):
         with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
-            use()
+            move()
 
 
 def test_it_does_not_move_where_its_precision_is_not(pipeline: TextToImage) -> None:

@@ -72,6 +72,11 @@ class TextToImage:
             check_precision(precision, self.device)
         self.fast = FastDrawing(precision) if precision is not None else None
 
+    def __repr__(self) -> str:
+        config = self.vqgan.config
+        parts = f"{self.tokenizer.vocab_size} text tokens, {config.codes} codes, {config.image_size} pixels a side"
+        return f"TextToImage({parts}, device={str(self.device)!r}, precision={self.precision!r})"
+
     def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:
         """Draw a picture per caption.
 

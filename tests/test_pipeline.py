@@ -5,12 +5,14 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from minidalle.bart import Bart
 from minidalle.checkpoint import CheckpointError, load_json, save_json, save_model
 from minidalle.course.parts import use
+from minidalle.data import CaptionedPictures
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.pipeline import READABLE, TextToImage, load
@@ -303,6 +305,18 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 def test_a_seed_per_caption(pipeline: TextToImage) -> None:
     with pytest.raises(InvalidValue, match="seeds=1: expected one per caption: 2"):
         pipeline.draw(["a", "b"], [0])
+
+
+def test_what_a_cell_shows_is_one_line(pipeline: TextToImage) -> None:
+    pictures = CaptionedPictures(["cat"] * 9, np.zeros((9, 8, 8, 3), np.uint8), np.array(["train"] * 9))
+    shown = [repr(one) for one in (pipeline, pipeline.tokenizer, pictures)]
+    assert shown == [
+        f"TextToImage({pipeline.tokenizer.vocab_size} text tokens, 64 codes, 16 pixels a side, device='cpu', "
+        "precision=None)",
+        f"Tokenizer(vocab_size={pipeline.tokenizer.vocab_size}, text_length=24)",
+        "CaptionedPictures(9 pictures of 8×8)",
+    ]
+    assert repr(pipeline.bart.start(*pipeline.encode_text(["cat"]))) == "DecoderCache(position=0)"
 
 
 def test_a_bare_string_is_no_list_of_captions(pipeline: TextToImage) -> None:

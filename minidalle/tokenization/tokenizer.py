@@ -48,6 +48,9 @@ class Tokenizer:
         self._special = {self.vocab[token] for token in (*SPECIAL_TOKENS, MASK_TOKEN)}
         self._symbols = {id: symbol for symbol, id in self.vocab.items() if id not in self._special}
 
+    def __repr__(self) -> str:
+        return f"Tokenizer(vocab_size={self.vocab_size}, text_length={self.config.text_length})"
+
     @classmethod
     def train(cls, captions: Iterable[str], config: TokenizerConfig) -> Self:
         """Learn a vocabulary. A caption that comes twice counts twice; their order plays no part."""

@@ -42,7 +42,7 @@ class FastDrawing:
         """
         decoding = self._open(bart, text, len(noise), sampling)
         decoding.read(text, mask)
-        return decoding.write(noise).clone()  # out of inference mode: a tensor like any other
+        return decoding.write(noise)
 
     def _open(self, bart: Bart, text: Tensor, pictures: int, sampling: SamplingConfig) -> Decoding:
         """Room for so many pictures, which is kept until other room is wanted."""

@@ -15,25 +15,34 @@ from typing import TYPE_CHECKING
 
 from minidalle.lazy import lazy
 
-if TYPE_CHECKING:
-    from minidalle.bart.model import Bart
-    from minidalle.pipeline import TextToImage, load
-    from minidalle.presets import PRESETS
-    from minidalle.sampling_config import SamplingConfig
-    from minidalle.tokenization.tokenizer import Tokenizer
-    from minidalle.vqgan.autoencoder import VQGAN
-
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "Bart": "bart.model",
-        "PRESETS": "presets",
-        "SamplingConfig": "sampling_config",
-        "TextToImage": "pipeline",
-        "Tokenizer": "tokenization.tokenizer",
-        "VQGAN": "vqgan.autoencoder",
-        "load": "pipeline",
-    },
-)
+if TYPE_CHECKING:
+    from minidalle.bart.config import BartConfig as BartConfig
+    from minidalle.bart.model import Bart as Bart
+    from minidalle.checkpoint import CheckpointError as CheckpointError
+    from minidalle.errors import InvalidValue as InvalidValue
+    from minidalle.pipeline import TextToImage as TextToImage
+    from minidalle.pipeline import load as load
+    from minidalle.presets import PRESETS as PRESETS
+    from minidalle.sampling_config import SamplingConfig as SamplingConfig
+    from minidalle.tokenization.tokenizer import Tokenizer as Tokenizer
+    from minidalle.vqgan.autoencoder import VQGAN as VQGAN
+    from minidalle.vqgan.config import VQGANConfig as VQGANConfig
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "Bart": "bart.model",
+            "BartConfig": "bart.config",
+            "CheckpointError": "checkpoint",
+            "InvalidValue": "errors",
+            "PRESETS": "presets",
+            "SamplingConfig": "sampling_config",
+            "TextToImage": "pipeline",
+            "Tokenizer": "tokenization.tokenizer",
+            "VQGAN": "vqgan.autoencoder",
+            "VQGANConfig": "vqgan.config",
+            "load": "pipeline",
+        },
+    )

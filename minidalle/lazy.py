@@ -9,6 +9,8 @@ from typing import Any
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make the `__getattr__`, `__dir__` and `__all__` of a package whose names live in its submodules.
 
+    A type checker sees none of them: for it, the package imports each name as itself where `TYPE_CHECKING` is true.
+
     Args:
         package: the package's `__name__`.
         homes: public name → the submodule that defines it, relative to the package.
@@ -24,4 +26,4 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         setattr(sys.modules[package], name, value)
         return value
 
-    return get, lambda: sorted(homes), sorted(homes)
+    return get, lambda: sorted({*vars(sys.modules[package]), *homes}), sorted(homes)

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from minidalle.bart import Bart, BartConfig
-from minidalle.bart.fast import Decoding, FastDecoder
 from minidalle.bart.fast_linear import check_precision
-from minidalle.checkpoint import load_json, load_model, save_json, save_model
-from minidalle.errors import require
-from minidalle.runtime import are_ours
-from minidalle.sampling import NextLogits, decode_step, generate_tokens, guide, picture_noise
+from minidalle.bart.running import REPLACED
+from minidalle.checkpoint import CheckpointError, load_json, load_model, save_json, save_model
+from minidalle.errors import InvalidValue, require
+from minidalle.fast_drawing import FastDrawing
+from minidalle.runtime import are_ours, pick_device
+from minidalle.sampling import NextLogits, generate_tokens, guide, picture_noise
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 from minidalle.vqgan import VQGAN, VQGANConfig
@@ -21,9 +23,7 @@ from minidalle.vqgan import VQGAN, VQGANConfig
 SHIPPED = Path(__file__).with_name("weights")
 """The folder of the weights that come with the package."""
 
-READABLE = {
-    "minidalle.bart.attention": ("attend", "causal_mask", "padding_mask", "split_heads"),
-    "minidalle.bart.layers": ("decoder_layer", "encoder_layer", "glu_feed_forward"),
+READABLE = REPLACED | {
     "minidalle.sampling": (
         "apply_temperature",
         "decode_step",
@@ -37,14 +37,14 @@ READABLE = {
 
 
 class TextToImage:
-    """A tokenizer, a BART and a VQGAN that together draw captions.
+    """A tokenizer, a BART and a VQGAN that together draw captions. The models are switched to eval mode.
 
     Args:
         tokenizer: captions ↔ text tokens.
         vqgan: pictures ↔ image tokens.
         bart: text tokens → image tokens.
         precision: None draws with the readable decoder; "fp32", "bf16", "fp16" (on a GPU) or "int8" (on a CPU) with
-            `minidalle.bart.fast`, which copies the decoder's weights: in fp32 the same pictures.
+            `minidalle.fast_drawing`, from a copy of the decoder's weights: in fp32 the same pictures.
         sampling: how `draw` samples where it is not told; None for the model's own distribution.
 
     Raises:
@@ -68,22 +68,29 @@ class TextToImage:
             require(size <= room, name, size, f"at most {room} (BART's)")
         self.tokenizer, self.vqgan, self.bart = tokenizer, vqgan.eval(), bart.eval()
         self.precision, self.sampling = precision, sampling or SamplingConfig()
-        self._fast: FastDecoder | None = None
-        self._room: tuple[object, Decoding] | None = None
         if precision is not None:
             check_precision(precision, self.device)
+        self.fast = FastDrawing(precision) if precision is not None else None
+
+    def __repr__(self) -> str:
+        config = self.vqgan.config
+        parts = f"{self.tokenizer.vocab_size} text tokens, {config.codes} codes, {config.image_size} pixels a side"
+        return f"TextToImage({parts}, device={str(self.device)!r}, precision={self.precision!r})"
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], sampling: SamplingConfig | None = None) -> Tensor:
         """Draw a picture per caption.
 
         Args:
-            captions: B of them.
+            captions: B of them; none give no pictures.
             seeds: one per picture; the same caption, seed and sampling give the same picture in any batch.
             sampling: temperature, filters and guidance; None for the pipeline's own `sampling`, which `load` reads
                 from the run, so that the same pictures come out as from `minidalle generate`.
 
         Returns:
             Pictures, float [B, 3, H, W] in [0, 1].
+
+        Raises:
+            InvalidValue: there is not a seed per caption, or a caption is no text; a bare string is no list of them.
         """
         text, mask = self.encode_text(captions)
         return self.decode_image(self.predict(text, mask, seeds, sampling or self.sampling))
@@ -93,38 +100,22 @@ class TextToImage:
         text, mask = self.tokenizer.encode_batch(captions)
         return text.to(self.device), mask.to(self.device)
 
-    @torch.inference_mode()
     def predict(self, text: Tensor, mask: Tensor, seeds: Sequence[int], sampling: SamplingConfig) -> Tensor:
         """Text tokens [B, T] and mask [B, T] → image tokens, long [B, N]."""
         require(len(seeds) == len(text), "seeds", len(seeds), f"one per caption: {len(text)}")
         noise = picture_noise(seeds, self.bart.config.image_length, self.bart.config.image_codes).to(self.device)
-        if self.precision is not None and are_ours(READABLE):
-            return self._predict_fast(text, mask, noise, sampling)
-        return generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
+        with torch.inference_mode():  # the many small steps are a sixth faster than without gradients only
+            if self.fast is not None and len(text) and are_ours(READABLE):
+                rows = (text, mask) if sampling.guidance == 1 else self._with_empty_captions(text, mask)
+                tokens = self.fast.predict(self.bart, *rows, noise, sampling)
+            else:
+                tokens = generate_tokens(self._next_logits(text, mask, sampling.guidance), noise, sampling)
+        return tokens.clone()  # a tensor like any other, which may take part in a loss
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode_image(self, tokens: Tensor) -> Tensor:
         """Image tokens [B, N] → pictures, float [B, 3, H, W] in [0, 1]."""
         return self.vqgan.decode(tokens)
-
-    def _predict_fast(self, text: Tensor, mask: Tensor, noise: Tensor, sampling: SamplingConfig) -> Tensor:
-        """What `generate_tokens` draws, by the fast decoder, whose room for so many pictures is kept."""
-        guided, wanted = sampling.guidance != 1, (text.shape, sampling)
-
-        def choose(logits: Tensor, chance: Tensor) -> Tensor:
-            if guided:
-                conditional, unconditional = logits.chunk(2)
-                logits = guide(conditional, unconditional, sampling.guidance)
-            return decode_step(logits, chance, sampling)
-
-        if self._room is None or self._room[0] != wanted:
-            self._room = None  # first gives back the memory of the old one
-            self._fast = self._fast or FastDecoder(self.bart, self.precision or "fp32")
-            rows = len(text) * (2 if guided else 1)
-            self._room = wanted, self._fast.open(len(text), rows, text.shape[1], choose)
-        decoding = self._room[1]
-        decoding.read(*(self._with_empty_captions(text, mask) if guided else (text, mask)))
-        return decoding.write(noise)
 
     def _with_empty_captions(self, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """As many empty captions after the captions: [2 B, T] each."""
@@ -154,19 +145,34 @@ class TextToImage:
         """Where the models are."""
         return next(self.bart.parameters()).device
 
-    def to(self, device: torch.device) -> "TextToImage":
-        """Move the models."""
-        self.vqgan.to(device)
-        self.bart.to(device)
-        self._fast = self._room = None
+    def to(self, device: torch.device | str) -> "TextToImage":
+        """Move the models.
+
+        Args:
+            device: a torch.device, or a name for `pick_device`: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+        Raises:
+            InvalidValue: this machine has no such device, or it cannot do with the precision; nothing was moved.
+        """
+        place = pick_device(device) if isinstance(device, str) else device
+        if self.precision is not None:
+            check_precision(self.precision, place)
+        self.vqgan.to(place)
+        self.bart.to(place)
+        self.fast = FastDrawing(self.precision) if self.precision is not None else None  # forgets its copy there
         return self
 
-    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """Write the three parts and the sampling to a folder that `load` reads; see `save_model` for `dtype`."""
+    def save(self, folder: Path | str, dtype: torch.dtype | None = None) -> None:
+        """Write the three parts and the sampling to a folder that `load` reads; see `save_model` for `dtype`.
+
+        Raises:
+            CheckpointError: the folder cannot be written, or its `run.json` is none; then nothing was written.
+        """
+        folder = Path(folder)
+        noted, _ = _notes(folder)
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "vqgan.safetensors", self.vqgan, self.vqgan.config, dtype)
         save_model(folder / "bart.safetensors", self.bart, self.bart.config, dtype)
-        noted = load_json(folder / "run.json") if (folder / "run.json").exists() else {"preset": {}}
         noted["preset"]["sampling"] = asdict(self.sampling)
         save_json(folder / "run.json", noted)  # what else is noted of a run stays
 
@@ -182,20 +188,32 @@ def load(
     Args:
         run: the folder of a run, which holds `tokenizer/`, `vqgan.safetensors` and `bart.safetensors`, and in
             `run.json` how it samples; without it, the weights that come with the package are read.
-        device: where to put the models.
+        device: where to put the models: a torch.device, or a name for `pick_device`, as "auto": a GPU if there is one.
         precision: how to draw, see `TextToImage`: readable (None), or fast in this precision.
         dtype: of BART's numbers, such as torch.bfloat16 to halve what a large one takes; None: float32. The VQGAN,
             which is small, has float32 always.
 
     Raises:
-        InvalidValue: the folder does not have all three, or the device cannot do with that precision.
+        InvalidValue: the folder does not have all three, this machine has no such device, or it cannot do with that
+            precision.
         CheckpointError: a part is damaged.
     """
-    run = Path(run)
+    run, place = Path(run), pick_device(device) if isinstance(device, str) else device
     missing = [name for name in ("tokenizer", "vqgan.safetensors", "bart.safetensors") if not (run / name).exists()]
     require(not missing, "run", str(run), f"the folder of a finished run; it has no {' and no '.join(missing)}")
     vqgan = load_model(run / "vqgan.safetensors", lambda **fields: VQGAN(VQGANConfig(**fields)))
     bart = load_model(run / "bart.safetensors", lambda **fields: Bart(BartConfig(**fields)), dtype)
-    place, noted = torch.device(device), run / "run.json"
-    sampling = SamplingConfig(**load_json(noted)["preset"]["sampling"]) if noted.exists() else None
+    _, sampling = _notes(run)
     return TextToImage(Tokenizer.load(run / "tokenizer"), vqgan.to(place), bart.to(place), precision, sampling)
+
+
+def _notes(folder: Path) -> tuple[dict[str, Any], SamplingConfig | None]:
+    """What `run.json` notes of a run, and how that run samples; where there is none, nothing."""
+    path = folder / "run.json"
+    if not path.exists():
+        return {"preset": {}}, None
+    noted = load_json(path)
+    try:
+        return noted, SamplingConfig(**noted["preset"]["sampling"])
+    except (KeyError, TypeError, InvalidValue) as error:
+        raise CheckpointError(f"cannot use {path}: {type(error).__name__}: {error}") from error

@@ -151,5 +151,7 @@ def picture_noise(seeds: Sequence[int], length: int, codes: int) -> Tensor:
     Returns:
         [B, N, K], on the CPU. Source: Gumbel 1954; Maddison et al. 2014, section 2.
     """
-    uniform = torch.stack([torch.rand(length, codes, generator=generator(seed, "sample")) for seed in seeds])
+    uniform = torch.empty(len(seeds), length, codes)
+    for row, seed in zip(uniform, seeds, strict=True):
+        row.copy_(torch.rand(length, codes, generator=generator(seed, "sample")))
     return -(-uniform.clamp(min=torch.finfo(uniform.dtype).tiny).log()).log()

@@ -13,7 +13,7 @@ PACKAGE = "minidalle"
 FLOORS = (
     {"errors", "lazy", "lock", "runtime", "checkpoint"},
     {"tokenization", "vqgan", "bart", "sampling", "data"},
-    {"clip", "pipeline"},
+    {"clip", "pipeline", "fast_drawing"},
     {"training"},
     {"presets", "published"},
     {"evaluation"},

@@ -1,19 +1,23 @@
 """Caption → picture: the same picture alone, in a batch and after a reload; parts that do not fit are refused."""
 
+import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from minidalle.bart import Bart
-from minidalle.checkpoint import CheckpointError, load_json, save_json
+from minidalle.checkpoint import CheckpointError, load_json, save_json, save_model
 from minidalle.course.parts import use
+from minidalle.data import CaptionedPictures
 from minidalle.errors import InvalidValue
 from minidalle.exercises import EXERCISES
 from minidalle.pipeline import READABLE, TextToImage, load
 from minidalle.presets import SHIPPED, TINY
+from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.vqgan import VQGAN
@@ -131,6 +135,31 @@ def test_fast_drawing_is_the_same_token_for_token(pipeline: TextToImage, samplin
         assert torch.equal(fast.predict(text[rows], mask[rows], SEEDS[rows], sampling), expected)
 
 
+def test_fast_drawing_notices_that_the_weights_have_changed() -> None:
+    tokenizer, vqgan, bart = parts()
+    fast, readable = TextToImage(tokenizer, vqgan, bart, precision="fp32"), TextToImage(tokenizer, vqgan, bart)
+    ask = *fast.encode_text(CAPTIONS), SEEDS, SAMPLING
+    before = fast.predict(*ask)
+    assert fast.fast is not None
+    decoder = fast.fast._decoder
+    assert torch.equal(fast.predict(*ask), before)
+    assert fast.fast._decoder is decoder  # nothing has changed: it is kept
+    with torch.no_grad():
+        head = bart.decoder_weights()["head"]["weight"]
+        head.add_(torch.randn_like(head))
+    assert not torch.equal(fast.predict(*ask), before)
+    assert torch.equal(fast.predict(*ask), readable.predict(*ask))
+    fast.bart = parts()[2]
+    assert torch.equal(fast.predict(*ask), before)
+
+
+def test_a_model_made_in_inference_mode_draws_fast() -> None:
+    with torch.inference_mode():
+        made = parts()
+    fast, readable = TextToImage(*made, precision="fp32"), TextToImage(*made)
+    assert torch.equal(fast.draw(CAPTIONS, SEEDS, SAMPLING), readable.draw(CAPTIONS, SEEDS, SAMPLING))
+
+
 def test_shipped_weights_draw_the_same_fast() -> None:
     readable, fast = load(), load(precision="fp32")
     text, mask = readable.encode_text(CAPTIONS)
@@ -164,8 +193,34 @@ def test_a_precision_that_the_device_cannot_do_is_named() -> None:
         load(precision="fp8")
 
 
+@pytest.mark.parametrize("precision", [None, "fp32"])
+def test_what_is_drawn_can_be_learned_from(pipeline: TextToImage, precision: str | None) -> None:
+    """Tokens and pictures are tensors like any other: inference tensors could not be kept for a gradient."""
+    own = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision)
+    tokens = own.predict(*own.encode_text(CAPTIONS[:1]), SEEDS[:1], SAMPLING)
+    drawn, weight = own.decode_image(tokens), torch.ones(1, requires_grad=True)
+    table = torch.ones(64, 2, requires_grad=True)
+    (torch.nn.functional.embedding(tokens, table).sum() + (drawn * weight).sum()).backward()
+    assert weight.grad == drawn.sum()
+    assert table.grad is not None
+
+
+def test_a_device_is_picked_by_its_name(pipeline: TextToImage) -> None:
+    for name in ("auto", "cpu", torch.device("cpu")):
+        assert load(device=name).to(name).device == (pick_device() if name == "auto" else torch.device("cpu"))
+    for move in (lambda: load(device="tpu"), lambda: pipeline.to("tpu")):
+        with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
+            move()
+
+
+def test_it_does_not_move_where_its_precision_is_not(pipeline: TextToImage) -> None:
+    fast = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision="int8")
+    with pytest.raises(InvalidValue, match="precision='int8': expected one of fp32, bf16, fp16 on cuda"):
+        fast.to(torch.device("cuda"))
+
+
 def test_a_saved_pipeline_draws_the_same(pipeline: TextToImage, tmp_path: Path) -> None:
-    pipeline.save(tmp_path / "run")
+    pipeline.save(str(tmp_path / "run"))
     again = load(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == ["bart.safetensors", "run.json", "tokenizer", "vqgan.safetensors"]
     assert (again.vqgan.config, again.bart.config) == (TINY.vqgan, TINY.bart)
@@ -202,6 +257,27 @@ def test_a_damaged_part_is_named(pipeline: TextToImage, tmp_path: Path, damaged:
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("noted", "why"),
+    [
+        ({}, "KeyError: 'preset'"),
+        ([], "TypeError"),
+        ({"preset": {"sampling": {"warmth": 1}}}, "TypeError: .*'warmth'"),
+        ({"preset": {"sampling": {"top_p": 2}}}, "InvalidValue: top_p=2"),
+    ],
+)
+def test_notes_that_cannot_be_used_are_named(pipeline: TextToImage, tmp_path: Path, noted: object, why: str) -> None:
+    pipeline.save(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(noted))
+    (tmp_path / "bart.safetensors").write_bytes(b"as it was")
+    with pytest.raises(CheckpointError, match=f"cannot use {tmp_path / 'run.json'}: {why}"):
+        pipeline.save(tmp_path)
+    assert (tmp_path / "bart.safetensors").read_bytes() == b"as it was"
+    save_model(tmp_path / "bart.safetensors", pipeline.bart, pipeline.bart.config)
+    with pytest.raises(CheckpointError, match=f"cannot use {tmp_path / 'run.json'}: {why}"):
+        load(tmp_path)
+
+
 def test_one_model_in_the_place_of_the_other_is_named(pipeline: TextToImage, tmp_path: Path) -> None:
     pipeline.save(tmp_path)
     (tmp_path / "bart.safetensors").write_bytes((tmp_path / "vqgan.safetensors").read_bytes())
@@ -229,6 +305,30 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 def test_a_seed_per_caption(pipeline: TextToImage) -> None:
     with pytest.raises(InvalidValue, match="seeds=1: expected one per caption: 2"):
         pipeline.draw(["a", "b"], [0])
+
+
+def test_what_a_cell_shows_is_one_line(pipeline: TextToImage) -> None:
+    pictures = CaptionedPictures(["cat"] * 9, np.zeros((9, 8, 8, 3), np.uint8), np.array(["train"] * 9))
+    shown = [repr(one) for one in (pipeline, pipeline.tokenizer, pictures)]
+    assert shown == [
+        f"TextToImage({pipeline.tokenizer.vocab_size} text tokens, 64 codes, 16 pixels a side, device='cpu', "
+        "precision=None)",
+        f"Tokenizer(vocab_size={pipeline.tokenizer.vocab_size}, text_length=24)",
+        "CaptionedPictures(9 pictures of 8×8)",
+    ]
+    assert repr(pipeline.bart.start(*pipeline.encode_text(["cat"]))) == "DecoderCache(position=0)"
+
+
+def test_a_bare_string_is_no_list_of_captions(pipeline: TextToImage) -> None:
+    with pytest.raises(InvalidValue, match="captions='red apple': expected a list"):
+        pipeline.draw("red apple", [0])
+
+
+@pytest.mark.parametrize("precision", [None, "fp32"])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_no_captions_give_no_pictures(pipeline: TextToImage, precision: str | None, guidance: float) -> None:
+    own = TextToImage(pipeline.tokenizer, pipeline.vqgan, pipeline.bart, precision)
+    assert own.draw([], [], SamplingConfig(guidance=guidance)).shape == (0, 3, 16, 16)
 
 
 def test_saving_into_a_runs_folder_keeps_what_is_noted_there(pipeline: TextToImage, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The decoder one token at a time: the keys and values of the caption and of earlier tokens are kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -26,11 +26,11 @@ class DecoderCache:
         position: image tokens taken in so far.
     """
 
-    weights: Weights
-    positions: Tensor
-    memory_mask: Tensor
-    within: list[KeysValues]
-    across: list[KeysValues]
+    weights: Weights = field(repr=False)
+    positions: Tensor = field(repr=False)
+    memory_mask: Tensor = field(repr=False)
+    within: list[KeysValues] = field(repr=False)
+    across: list[KeysValues] = field(repr=False)
     position: int = 0
 
 

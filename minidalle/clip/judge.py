@@ -14,7 +14,7 @@ from minidalle.clip.contrast import rerank
 from minidalle.clip.model import Clip
 from minidalle.errors import require
 from minidalle.pipeline import TextToImage
-from minidalle.runtime import stream_seed
+from minidalle.runtime import pick_device, stream_seed
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer
 
@@ -50,14 +50,14 @@ class Judge:
             require(size <= room, name, size, f"at most {room} (CLIP's)")
         self.tokenizer, self.clip = tokenizer, clip.eval()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def text_vectors(self, captions: Sequence[str]) -> Tensor:
         """B captions → vectors of length 1, float [B, E]."""
         text, mask = self.tokenizer.encode_batch(captions)
         parts = zip(text.to(self.device).split(BATCH), mask.to(self.device).split(BATCH), strict=True)
         return torch.cat([self.clip.encode_text(*part) for part in parts])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def image_vectors(self, pictures: Tensor) -> Tensor:
         """Pictures, float [B, 3, H, W] in [0, 1] → vectors of length 1, float [B, E].
 
@@ -77,13 +77,14 @@ class Judge:
         """Where the model is."""
         return self.clip.log_scale.device
 
-    def to(self, device: torch.device) -> "Judge":
-        """Move the model."""
-        self.clip.to(device)
+    def to(self, device: torch.device | str) -> "Judge":
+        """Move the model; a device's name is one for `pick_device`, as "auto"."""
+        self.clip.to(pick_device(device) if isinstance(device, str) else device)
         return self
 
-    def save(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+    def save(self, folder: Path | str, dtype: torch.dtype | None = None) -> None:
         """Write `tokenizer/` and `clip.safetensors` to a folder for `load_judge`; see `save_model` for `dtype`."""
+        folder = Path(folder)
         self.tokenizer.save(folder / "tokenizer")
         save_model(folder / "clip.safetensors", self.clip, self.clip.config, dtype)
 
@@ -91,11 +92,16 @@ class Judge:
 def load_judge(folder: Path | str, device: torch.device | str = "cpu") -> Judge:
     """Read a judge that `Judge.save` or a training wrote; its numbers become float32.
 
+    Args:
+        folder: where it is.
+        device: where to put it: a torch.device, or a name for `pick_device`, as "auto".
+
     Raises:
         CheckpointError: a part is missing or damaged.
+        InvalidValue: this machine has no such device.
     """
     clip = load_model(Path(folder) / "clip.safetensors", lambda **fields: Clip(ClipConfig(**fields)))
-    return Judge(Tokenizer.load(Path(folder) / "tokenizer"), clip).to(torch.device(device))
+    return Judge(Tokenizer.load(Path(folder) / "tokenizer"), clip).to(device)
 
 
 def draw_best(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from minidalle.lazy import lazy
 
 if TYPE_CHECKING:
-    from minidalle.course.checking.answer import check
-    from minidalle.course.parts import mine, use
-
-__getattr__, __dir__, __all__ = lazy(__name__, {"check": "checking.answer", "mine": "parts", "use": "parts"})
+    from minidalle.course.checking.answer import check as check
+    from minidalle.course.parts import mine as mine
+    from minidalle.course.parts import use as use
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__, {"check": "checking.answer", "mine": "parts", "use": "parts"})

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from minidalle.data.render import to_rgb as to_rgb
     from minidalle.data.splits import assign_splits as assign_splits
     from minidalle.data.splits import make_splits as make_splits
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "assign_splits": "splits",
-        "batch_rows": "batches",
-        "CaptionedPictures": "pictures",
-        "DataConfig": "config",
-        "emoji_pictures": "emoji",
-        "find_duplicates": "duplicates",
-        "foreign_pictures": "foreign",
-        "load_partition": "partition",
-        "make_splits": "splits",
-        "parse_name": "names",
-        "rank_slice": "batches",
-        "render_svg": "render",
-        "to_rgb": "render",
-        "UnreadablePicture": "render",
-    },
-)
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "assign_splits": "splits",
+            "batch_rows": "batches",
+            "CaptionedPictures": "pictures",
+            "DataConfig": "config",
+            "emoji_pictures": "emoji",
+            "find_duplicates": "duplicates",
+            "foreign_pictures": "foreign",
+            "load_partition": "partition",
+            "make_splits": "splits",
+            "parse_name": "names",
+            "rank_slice": "batches",
+            "render_svg": "render",
+            "to_rgb": "render",
+            "UnreadablePicture": "render",
+        },
+    )

@@ -46,6 +46,9 @@ class CaptionedPictures:
         for name, column in {"splits": self.splits, **self.columns}.items():
             require(len(column) == rows, name, f"{len(column)} rows", f"{rows}, one for each caption")
 
+    def __repr__(self) -> str:
+        return f"CaptionedPictures({self.summary()})"
+
     def __len__(self) -> int:
         return len(self.captions)
 

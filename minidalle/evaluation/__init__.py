@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from minidalle.evaluation.scoring import Evaluation as Evaluation
     from minidalle.evaluation.scoring import evaluate as evaluate
     from minidalle.evaluation.splits import score_splits as score_splits
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "bags_of_words": "retrieval",
-        "caption_similarity": "retrieval",
-        "Estimate": "bootstrap",
-        "estimates": "bootstrap",
-        "evaluate": "scoring",
-        "Evaluation": "scoring",
-        "HELD_OUT": "parts",
-        "load_prompts": "free_text",
-        "pixel_distances": "distances",
-        "recall_at_k": "retrieval",
-        "score_splits": "splits",
-        "some_rows": "parts",
-        "tfidf": "retrieval",
-        "word_counts": "retrieval",
-    },
-)
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "bags_of_words": "retrieval",
+            "caption_similarity": "retrieval",
+            "Estimate": "bootstrap",
+            "estimates": "bootstrap",
+            "evaluate": "scoring",
+            "Evaluation": "scoring",
+            "HELD_OUT": "parts",
+            "load_prompts": "free_text",
+            "pixel_distances": "distances",
+            "recall_at_k": "retrieval",
+            "score_splits": "splits",
+            "some_rows": "parts",
+            "tfidf": "retrieval",
+            "word_counts": "retrieval",
+        },
+    )

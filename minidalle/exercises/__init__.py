@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from minidalle.lazy import lazy
 
 if TYPE_CHECKING:
-    from minidalle.exercises.catalogue import EXERCISES
-    from minidalle.exercises.exercise import Case, Exercise, Plain
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__, {"Case": "exercise", "EXERCISES": "catalogue", "Exercise": "exercise", "Plain": "exercise"}
-)
+    from minidalle.exercises.catalogue import EXERCISES as EXERCISES
+    from minidalle.exercises.exercise import Case as Case
+    from minidalle.exercises.exercise import Exercise as Exercise
+    from minidalle.exercises.exercise import Plain as Plain
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__, {"Case": "exercise", "EXERCISES": "catalogue", "Exercise": "exercise", "Plain": "exercise"}
+    )

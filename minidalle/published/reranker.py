@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from minidalle.checkpoint import CheckpointError
 from minidalle.errors import InvalidValue, require
+from minidalle.runtime import pick_device
 
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the pictures that CLIP learned from, per color (Radford et al. 2021, code)."""
@@ -28,7 +29,7 @@ class ClipJudge:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def similarity(self, captions: Sequence[str], pictures: Tensor) -> Tensor:
         """How well each picture fits the caption of the same place.
 
@@ -66,10 +67,15 @@ def prepared(pictures: Tensor, side: int) -> Tensor:
 def load_clip(folder: Path | str, device: torch.device | str = "cpu") -> ClipJudge:
     """Read a CLIP from a folder with `config.json`, `model.safetensors`, `vocab.json` and `merges.txt`.
 
+    Args:
+        folder: where they are.
+        device: where to put it: a torch.device, or a name for `pick_device`, as "auto".
+
     Raises:
-        InvalidValue: `transformers` is not installed.
+        InvalidValue: `transformers` is not installed, or this machine has no such device.
         CheckpointError: the folder holds no CLIP that it can read.
     """
+    place = pick_device(device) if isinstance(device, str) else device
     try:
         library = importlib.import_module("transformers")
     except ImportError as error:
@@ -80,4 +86,4 @@ def load_clip(folder: Path | str, device: torch.device | str = "cpu") -> ClipJud
     except Exception as error:  # the library raises errors of a dozen kinds
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CheckpointError(f"cannot read the CLIP in {folder}: {said}") from error
-    return ClipJudge(model.to(device), tokenizer)
+    return ClipJudge(model.to(place), tokenizer)

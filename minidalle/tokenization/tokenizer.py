@@ -48,6 +48,9 @@ class Tokenizer:
         self._special = {self.vocab[token] for token in (*SPECIAL_TOKENS, MASK_TOKEN)}
         self._symbols = {id: symbol for symbol, id in self.vocab.items() if id not in self._special}
 
+    def __repr__(self) -> str:
+        return f"Tokenizer(vocab_size={self.vocab_size}, text_length={self.config.text_length})"
+
     @classmethod
     def train(cls, captions: Iterable[str], config: TokenizerConfig) -> Self:
         """Learn a vocabulary. A caption that comes twice counts twice; their order plays no part."""
@@ -56,7 +59,7 @@ class Tokenizer:
         return cls(build_vocab(merges, SPECIAL_TOKENS, MASK_TOKEN), merges, config)
 
     @classmethod
-    def load(cls, folder: Path, config: TokenizerConfig | None = None) -> Self:
+    def load(cls, folder: Path | str, config: TokenizerConfig | None = None) -> Self:
         """Read a tokenizer: Hugging Face's `tokenizer.json`, or else `vocab.json` with `merges.txt`.
 
         Args:
@@ -69,12 +72,12 @@ class Tokenizer:
         vocab, merges = files.read(Path(folder))
         return cls(vocab, merges, config or files.read_config(Path(folder)))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `tokenizer.json`, which Hugging Face's `tokenizers` reads too, and the config beside it."""
         save_json(Path(folder) / files.CONFIG, asdict(self.config))
         files.write_tokenizer_json(Path(folder), self.vocab, self.merges)
 
-    def save_vocabulary(self, folder: Path) -> None:
+    def save_vocabulary(self, folder: Path | str) -> None:
         """Write `vocab.json` and `merges.txt`, for tools that know only these older files."""
         files.write_vocab_and_merges(Path(folder), self.vocab, self.merges)
 
@@ -113,7 +116,11 @@ class Tokenizer:
         Returns:
             tokens: long [B, T], filled up with `<pad>`.
             mask: bool [B, T], True where a token is real.
+
+        Raises:
+            InvalidValue: as `encode` does; and for a bare string, which is one caption and no list of them.
         """
+        require(not isinstance(captions, str), "captions", captions, "a list of captions: [caption]")
         words: dict[str, list[int]] = {}  # captions share words: in one call, each is worked out once
         return pad_batch([self._encode(caption, words) for caption in captions], self.config.text_length, PAD)
 

@@ -13,6 +13,7 @@ from minidalle.clip import Judge, draw_best, load_judge
 from minidalle.errors import InvalidValue
 from minidalle.pipeline import TextToImage
 from minidalle.presets import TINY
+from minidalle.runtime import pick_device
 from minidalle.sampling_config import SamplingConfig
 from minidalle.tokenization import Tokenizer, TokenizerConfig
 from minidalle.vqgan import VQGAN
@@ -65,7 +66,7 @@ def test_pictures_of_any_size_are_judged(judge: Judge) -> None:
 
 def test_a_saved_judge_says_the_same(judge: Judge, tmp_path: Path) -> None:
     pictures = torch.rand(4, 3, 16, 16)
-    judge.save(tmp_path / "whole")
+    judge.save(str(tmp_path / "whole"))
     judge.save(tmp_path / "half", torch.float16)
     whole, half = load_judge(tmp_path / "whole"), load_judge(str(tmp_path / "half"), "cpu")
     assert {tensor.dtype for tensor in load_tensors(tmp_path / "half" / "clip.safetensors").values()} == {torch.float16}
@@ -76,6 +77,20 @@ def test_a_saved_judge_says_the_same(judge: Judge, tmp_path: Path) -> None:
     assert torch.equal(whole.similarity(CAPTIONS, pictures), judge.similarity(CAPTIONS, pictures))
     exact = judge.similarity(CAPTIONS, pictures)
     torch.testing.assert_close(half.similarity(CAPTIONS, pictures), exact, rtol=0, atol=5e-3)
+
+
+def test_vectors_can_be_learned_from(judge: Judge) -> None:
+    weight = torch.ones(1, requires_grad=True)
+    for vectors in (judge.text_vectors(CAPTIONS), judge.image_vectors(torch.rand(2, 3, 16, 16))):
+        (vectors * weight).sum().backward()
+
+
+def test_a_device_is_picked_by_its_name(judge: Judge, tmp_path: Path) -> None:
+    judge.save(tmp_path)
+    assert load_judge(tmp_path, "auto").device == pick_device()
+    for use in (lambda: load_judge(tmp_path, "tpu"), lambda: judge.to("tpu")):
+        with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
+            use()
 
 
 def test_a_damaged_or_unfinished_judge_is_named(judge: Judge, tmp_path: Path) -> None:

@@ -123,3 +123,8 @@ def test_without_transformers_its_name_is_said(run: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(InvalidValue, match="pip install transformers"):
         load_clip(run / "clip")
+
+
+def test_a_device_is_picked_by_its_name(clip_folder: Path) -> None:
+    with pytest.raises(InvalidValue, match="device='tpu': expected auto or one of cpu"):
+        load_clip(clip_folder, "tpu")

@@ -94,6 +94,11 @@ def test_what_is_no_text_is_refused(tokenizer: Tokenizer, caption: object) -> No
         tokenizer.encode(caption)  # type: ignore[arg-type]
 
 
+def test_a_bare_string_is_no_list_of_captions(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InvalidValue, match=r"captions='red apple': expected a list of captions: \[caption\]"):
+        tokenizer.encode_batch("red apple")
+
+
 @pytest.mark.parametrize("id", [-1, 1024])
 def test_unknown_ids_are_refused(tokenizer: Tokenizer, id: int) -> None:
     with pytest.raises(InvalidValue, match=f"id={id}.*below 1024"):

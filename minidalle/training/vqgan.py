@@ -51,7 +51,7 @@ class VQGANStage:
         if config.compile and config.discriminator_start is not None:
             apart(vqgan.decoder.last)  # whose gradients `adaptive_weight` compares
         self.shared = ranks.share(compiled(vqgan, config.compile))
-        self.optimizers = Optimizers(vqgan, config)
+        self.optimizers = Optimizers(vqgan, config, elsewhere=("codebook",))
         self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None
         self.counts = torch.zeros(vqgan.config.codes, device=self.device)  # how often this epoch used each code
         self.usage: tuple[float, ...] = ()  # of the last whole epoch

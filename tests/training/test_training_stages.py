@@ -279,6 +279,13 @@ def test_every_second_picture_is_mirrored() -> None:
     assert 0.3 < mirrored.float().mean() < 0.7
 
 
+def test_a_codebook_that_learns_by_gradient_is_left_to_adamw() -> None:
+    model = VQGAN(replace(tiny().vqgan, ema_decay=0.0, restart_below=0.0))
+    config = replace(tiny().training.vqgan, optimizer="muon")
+    (adamw,) = VQGANStage(config, model, squares(), 0, Ranks()).optimizers.all  # the other weights are no matrices
+    assert any(p is model.quantize.codebook for p in adamw.param_groups[0]["params"])
+
+
 def test_draft_steps_need_a_draft() -> None:
     with pytest.raises(InvalidValue, match="draft_steps=10: expected 0 for a BART without a draft"):
         bart_stage(draft_width=0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds
 from minidalle.vqgan.config import DiscriminatorConfig
 
 
@@ -35,10 +35,13 @@ class StageConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
         require(self.muon_learning_rate > 0, "muon_learning_rate", self.muon_learning_rate, "more than 0")
+        ok = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        require(ok, "betas", self.betas, "two decays in [0, 1)")
         require(self.optimizer in ("adamw", "muon"), "optimizer", self.optimizer, "adamw or muon")
         require(self.decay in ("cosine", "linear"), "decay", self.decay, "cosine or linear")
         require(0 <= self.warmup <= self.steps, "warmup", self.warmup, f"between 0 and steps={self.steps}")
@@ -169,4 +172,5 @@ class TrainingConfig:
     ranks: int = 0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         require(self.ranks >= 0, "ranks", self.ranks, "at least 0 (0: as many as pay on this machine)")

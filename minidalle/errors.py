@@ -35,7 +35,7 @@ KINDS: dict[Any, tuple[Any, str]] = {
 
 
 def require_kinds(config: object) -> None:
-    """Raise `InvalidValue` if a field of a config, a dataclass, has a value of another kind than it is declared to have.
+    """Raise `InvalidValue` if a value in a config, a dataclass, is of another kind than its field is declared to have.
 
     It is declared to be one of `KINDS`, several of them as in `int | None`, a tuple of such, or a config.
     """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minidalle.bart import Bart, Running, corrupt_tokens, drop_captions, sequence_loss, shift_right
-from minidalle.data.batches import batch_rows
+from minidalle.data.batches import batch_rows, thin_rows
 from minidalle.data.keywords import reword, without_style
 from minidalle.data.pictures import CaptionedRows
 from minidalle.data.pixels import sheet, to_pixels
@@ -96,7 +96,7 @@ class BartStage:
         self.config, self.bart, self.pictures, self.tokens = config, bart, pictures, tokens
         self.codec, self.seed, self.ranks = codec, seed, ranks
         self.rows = pictures.rows("train")
-        self.thin = pictures.toned[self.rows] if config.thin_toned else None
+        self.thin = thin_rows(pictures.toned[self.rows], config.thin_toned)
         self.device = next(bart.parameters()).device
         self.null = torch.tensor(codec.tokenizer.encode(""))
         drafts = bart.config.draft_width > 0

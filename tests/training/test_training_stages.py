@@ -70,6 +70,13 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone() -> None:
     assert set(epoch) <= set(fresh.pictures.rows("train"))
 
 
+def test_rows_are_thinned_where_there_are_some_to_thin() -> None:
+    """Else a batch would look at every row of a large data set, for nothing."""
+    assert vqgan_stage().thin is not None
+    assert vqgan_stage(thin_toned=False).thin is None
+    assert vqgan_stage(pictures=replace(squares(), columns={})).thin is None
+
+
 def test_the_ranks_share_a_batch() -> None:
     whole = vqgan_stage()._rows(5)
     shares = [vqgan_stage(rank, 2)._rows(5) for rank in range(2)]

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from minidalle.bart import Bart, Running, corrupt_tokens, drop_captions, sequence_loss, shift_right
 from minidalle.data.batches import batch_rows, thin_rows
-from minidalle.data.keywords import reword, without_style
+from minidalle.data.keywords import reword_row, without_style
 from minidalle.data.pictures import CaptionedRows
 from minidalle.data.pixels import sheet, to_pixels
 from minidalle.data.tokens import TokenRows
@@ -220,7 +220,7 @@ class BartStage:
         chance = numpy_generator(self.seed, "words", n, 0)
         lots = chance.random(len(rows))
         captions = {
-            place: self._reworded(int(rows[place]), chance)
+            place: reword_row(self.pictures.columns, int(rows[place]), chance)
             if lots[place] < reworded
             else without_style(self.pictures.captions[rows[place]])
             for place in np.flatnonzero(lots < reworded + self.config.style_dropout)
@@ -231,10 +231,6 @@ class BartStage:
             own = np.array(changed) - places[0]
             text[own], mask[own] = self.codec.tokenizer.encode_batch([captions[place] for place in changed])
         return text, mask
-
-    def _reworded(self, row: int, chance: np.random.Generator) -> str:
-        name, style, keywords = (str(self.pictures.columns[part][row]) for part in ("name", "style", "keywords"))
-        return reword(name, style, keywords.split("|"), chance)
 
 
 @torch.no_grad()

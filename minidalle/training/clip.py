@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minidalle.clip import Clip, Judge, clip_loss, found_among
 from minidalle.data.batches import batch_rows, thin_rows
-from minidalle.data.keywords import reword, without_style
+from minidalle.data.keywords import reword_row, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_floats
 from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
@@ -121,8 +121,7 @@ class ClipStage:
             return without_style(caption) if lot < self.config.style_dropout else caption
         if "keywords" not in self.pictures.columns:
             return caption
-        name, style, keywords = (str(self.pictures.columns[part][row]) for part in ("name", "style", "keywords"))
-        return reword(name, style, keywords.split("|"), chance)
+        return reword_row(self.pictures.columns, row, chance)
 
     @torch.no_grad()
     def _vectors(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:

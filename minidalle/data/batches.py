@@ -49,7 +49,7 @@ def batch_rows(rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.nd
 
 
 def thin_rows(toned: np.ndarray, asked: bool) -> np.ndarray | None:
-    """The `thin` of `batch_rows` for a training: the toned rows, bool [R], if thinning is asked for and there are any."""
+    """The `thin` of `batch_rows` for a training: the toned rows, bool [R], if this is asked for and there are any."""
     return toned if asked and toned.any() else None
 
 

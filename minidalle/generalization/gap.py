@@ -239,7 +239,7 @@ def gap_between(train: Surprise, heldout: Surprise) -> Gap:
 
 @torch.no_grad()
 def token_nats(model: Bart, tokens: TokenizedPictures) -> Tensor:
-    """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; each module's mode is left as found."""
+    """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; all modules' modes stay as found."""
     count, nats = len(tokens.image), []
     rows = np.arange(max(count, 2)) % count  # where there is one picture only, it stands there twice
     with evaluating(model):

@@ -1,6 +1,7 @@
 """What every room needs to run: streams of randomness, a device, a precision, a view of a module's weights."""
 
 import hashlib
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from minidalle.errors import require
+from minidalle.errors import InvalidValue, require
 
 Weights = dict[str, Any]
 """Parameters by name, nested as the modules are: `weights["query"]["bias"]` is a tensor."""
@@ -22,10 +23,22 @@ def stream_seed(seed: int, *stream: int | str) -> int:
     """A 63-bit seed that depends on `seed` and the whole name of a stream, and on nothing else.
 
     Two streams with different names are independent, so a draw that is added to one never moves another:
-    `stream_seed(0, "dropout", 17)` is the same before and after a resume.
+    `stream_seed(0, "dropout", 17)` is the same before and after a resume. NumPy's 17 and a tensor's are the same 17.
+
+    Raises:
+        InvalidValue: a part of the name is neither text nor a whole number, such as 17.0.
     """
-    name = "/".join([str(seed), *(f"{type(part).__name__}:{part}" for part in stream)])
+    parts = [f"str:{part}" if isinstance(part, str) else f"int:{_whole('stream', part)}" for part in stream]
+    name = "/".join([str(_whole("seed", seed)), *parts])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _whole(field: str, value: int) -> int:
+    """A whole number of any type as an int: what is written of others, such as tensors, differs from it."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidValue(f"{field}={value!r}: expected a whole number") from None
 
 
 def generator(seed: int, *stream: int | str) -> torch.Generator:

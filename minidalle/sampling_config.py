@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,7 @@ class SamplingConfig:
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         require(0 <= self.temperature < float("inf"), "temperature", self.temperature, "a number, 0 or more")
         require(self.top_k is None or self.top_k >= 1, "top_k", self.top_k, "1 or more, or None for all tokens")
         require(0 < self.top_p <= 1, "top_p", self.top_p, "a probability above 0, at most 1")

@@ -80,6 +80,14 @@ def missing_docstrings(source: str) -> list[str]:
     return complaints + [f"{node.name} has no docstring" for node in named if not ast.get_docstring(node)]
 
 
+def headless_docstrings(source: str) -> list[str]:
+    """A docstring begins with what something is or does, and not with one of its sections."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, Function | ast.ClassDef)]
+    sections = ("Args:", "Attributes:", "Gives:", "Raises:", "Returns:")
+    found = [node.name for node in nodes if (ast.get_docstring(node) or "").startswith(sections)]
+    return [f"the docstring of {name} does not say what it is" for name in found]
+
+
 def star_imports(source: str) -> list[str]:
     """Nobody imports everything."""
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]

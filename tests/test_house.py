@@ -28,6 +28,7 @@ OF_SOURCE = [
     rules.long_file,
     rules.long_functions,
     rules.missing_docstrings,
+    rules.headless_docstrings,
     rules.star_imports,
     rules.captures,
 ]
@@ -123,6 +124,7 @@ BAD_SOURCES = {
     "an unexplained module": (rules.missing_docstrings, "x = 1"),
     "an unexplained function": (rules.missing_docstrings, '"""M."""\ndef f(): pass'),
     "an unexplained class": (rules.missing_docstrings, '"""M."""\nclass A: pass'),
+    "a docstring of errors alone": (rules.headless_docstrings, 'class A:\n    def f(self):\n        """Raises:\n"""'),
     "a star": (rules.star_imports, "def f():\n    from os import *"),
     "a default": (rules.captures, "def f(x, *, split=split_heads): pass"),
     "a method's default": (rules.captures, "class A:\n    def f(self, by=bpe.encode): pass"),

@@ -23,6 +23,21 @@ def test_streams_differ_in_every_part_of_their_name() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+@pytest.mark.parametrize("three", [np.int64(3), np.uint8(3), torch.tensor(3), np.array([3])[0]])
+def test_a_whole_number_of_any_type_is_the_same_number(three: int) -> None:
+    assert stream_seed(three, "a", 3) == stream_seed(3, "a", three) == stream_seed(3, np.str_("a"), 3)
+
+
+@pytest.mark.parametrize("three", [3.0, torch.tensor(3.0), None, np.float64(3)])
+def test_what_is_no_whole_number_is_no_seed(three: int) -> None:
+    with pytest.raises(InvalidValue, match=r"^seed=.*: expected a whole number$"):
+        generator(three, "a")
+    with pytest.raises(InvalidValue, match=r"^stream=.*: expected a whole number$"):
+        numpy_generator(3, "a", three)
+    with pytest.raises(InvalidValue, match=r"^seed='3': expected a whole number$"):
+        generator("3")  # type: ignore[arg-type]
+
+
 def test_a_stream_leaves_the_global_generators_alone() -> None:
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 (the legacy one is what is watched)

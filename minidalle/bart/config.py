@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isqrt
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds
 
 NORMS = ("post", "pre", "normformer")
 POSITIONS = ("absolute", "grid")
@@ -68,6 +68,7 @@ class BartConfig:
     draft_width: int = 0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         sizes = ("text_vocab", "text_length", "image_codes", "image_length", "width", "heads", "hidden")
         for field in (*sizes, "encoder_layers", "decoder_layers"):
             require(getattr(self, field) >= 1, field, getattr(self, field), "at least 1")

@@ -11,9 +11,7 @@ from minidalle.errors import require
 
 
 def require_nbgrader() -> None:
-    """Raises:
-    InvalidValue: nbgrader is not installed; says how it is.
-    """
+    """Raise `InvalidValue`, which says how to install it, unless nbgrader is there."""
     require(importlib.util.find_spec("nbgrader") is not None, "nbgrader", None, f"it: {install_command('course')}")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from minidalle.bart.config import BartConfig
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds, tuple_of
 from minidalle.vqgan.config import VQGANConfig
 
 
@@ -45,7 +45,8 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         for name in ("multipliers", "blocks"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has no tuples
+            object.__setattr__(self, name, tuple_of(getattr(self, name)))
+        require_kinds(self)
         for name in ("layers", "features", "joint"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         levels = len(self.multipliers)

@@ -14,7 +14,7 @@ from minidalle.bart.weights import encoder_weights
 from minidalle.clip.config import ClipConfig
 from minidalle.errors import require
 from minidalle.runtime import weights_of
-from minidalle.vqgan.autoencoder import Encoder
+from minidalle.vqgan.autoencoder import Encoder, require_floats
 
 FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # Radford et al. 2021, section 2.5
 
@@ -65,10 +65,11 @@ class Clip(nn.Module):
         """Pictures, float [B, 3, S, S] in [0, 1] → vectors, float32 [B, E], of length 1.
 
         Raises:
-            InvalidValue: the pictures have another size.
+            InvalidValue: the pictures have another size, or are no floats.
         """
         side, shape = self.config.image_size, tuple(pictures.shape)
         require(shape[1:] == (3, side, side), "pictures", shape, f"[B, 3, {side}, {side}]")
+        require_floats(pictures)
         cells = self.image(2 * pictures - 1).flatten(1)
         return F.normalize(linear(weights_of(self.image_projection), cells).float(), dim=1)
 

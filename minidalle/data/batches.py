@@ -22,17 +22,19 @@ def batch_rows(rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.nd
         batch_size: B.
         seed: another seed shuffles otherwise.
         n: the batch, counted from 0; no batch depends on another.
-        thin: bool [R], the rows that come every second epoch; None for none.
+        thin: bool [R], the rows that come every second epoch. None for none is the same batches, sooner: it is
+            read for every batch.
 
     Returns:
         int64 [B].
     """
-    thin = np.zeros(len(rows), bool) if thin is None else thin
     require(batch_size > 0, "batch_size", batch_size, "1 or more")
     require(n >= 0, "n", n, "0 or more")
-    whole = thin.shape == rows.shape and thin.dtype == bool
-    require(whole, "thin", f"{thin.dtype} {thin.shape}", f"bool ({len(rows)},), one for each row")
-    thinned = int(thin.sum())
+    thinned, key = 0, None
+    if thin is not None:
+        whole = thin.shape == rows.shape and thin.dtype == bool
+        require(whole, "thin", f"{thin.dtype} {thin.shape}", f"bool ({len(rows)},), one for each row")
+        thinned, key = int(thin.sum()), thin.tobytes()
     even = len(rows) - thinned // 2  # rows of an even epoch: it has the larger half of the thinned ones
     two = 2 * len(rows) - thinned  # rows of an even and an odd epoch
     require(two > 0, "rows", len(rows), "at least one")
@@ -40,16 +42,21 @@ def batch_rows(rows: np.ndarray, batch_size: int, seed: int, n: int, thin: np.nd
     while start < stop:
         pair, place = divmod(start, two)
         odd = place >= even
-        order = _epoch(thin.tobytes(), seed, 2 * pair + odd)
+        order = _epoch(len(rows), key, seed, 2 * pair + odd)
         parts.append(order[place - odd * even :][: stop - start])
         start += len(parts[-1])
     return rows[np.concatenate(parts)]
 
 
+def thin_rows(toned: np.ndarray, asked: bool) -> np.ndarray | None:
+    """The `thin` of `batch_rows` for a training: the toned rows, bool [R], if this is asked for and there are any."""
+    return toned if asked and toned.any() else None
+
+
 @lru_cache(maxsize=4)
-def _epoch(thin: bytes, seed: int, epoch: int) -> np.ndarray:
+def _epoch(rows: int, thin: bytes | None, seed: int, epoch: int) -> np.ndarray:
     """The places in the rows that an epoch visits, in order. Kept: every batch of the epoch asks."""
-    is_thin = np.frombuffer(thin, bool)
+    is_thin = np.zeros(rows, bool) if thin is None else np.frombuffer(thin, bool)
     thinned = numpy_generator(seed, "thinned halves").permutation(np.flatnonzero(is_thin))
     visited = np.concatenate([np.flatnonzero(~is_thin), thinned[epoch % 2 :: 2]])
     order = numpy_generator(seed, "epoch", epoch).permutation(visited)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,6 @@ class DataConfig:
     most: int | None = None
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         require(bool(self.source.strip()), "data", self.source, "a folder, files, or owner/name of a Hub data set")
         require(self.most is None or self.most >= 2, "most", self.most, "at least 2: one to train, one to test")

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
@@ -62,6 +62,12 @@ def reword(name: str, style: str, keywords: Sequence[str], chance: np.random.Gen
     if chance.random() < 0.25:
         words.insert(0, ARTICLES[chance.integers(len(ARTICLES))])
     return " ".join(words) + (f", {style} style" if chance.random() < 0.5 else "")
+
+
+def reword_row(columns: Mapping[str, np.ndarray], row: int, chance: np.random.Generator) -> str:
+    """The caption of a row of the bundled emoji said otherwise; `columns` are those of its data set. See `reword`."""
+    name, style, keywords = (str(columns[part][row]) for part in ("name", "style", "keywords"))
+    return reword(name, style, keywords.split("|"), chance)
 
 
 def without_style(caption: str) -> str:

@@ -14,6 +14,7 @@ from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.tokens import TokenizedPictures, tokenize
 from minidalle.errors import require
 from minidalle.evaluation.siblings import concepts
+from minidalle.generalization.mean_loss import evaluating
 from minidalle.pipeline import TextToImage
 from minidalle.training.bart import row_logits
 
@@ -238,17 +239,14 @@ def gap_between(train: Surprise, heldout: Surprise) -> Gap:
 
 @torch.no_grad()
 def token_nats(model: Bart, tokens: TokenizedPictures) -> Tensor:
-    """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; the model's mode is left as found."""
-    training, count = model.training, len(tokens.image)
+    """Each picture's mean surprise, float64 [B] in nats per token, in eval mode; all modules' modes stay as found."""
+    count, nats = len(tokens.image), []
     rows = np.arange(max(count, 2)) % count  # where there is one picture only, it stands there twice
-    nats = []
-    try:
+    with evaluating(model):
         for part in np.array_split(rows, math.ceil(len(rows) / BATCH)):  # of like size, none alone
-            for logits, image in row_logits(model.eval(), tokens, part):
+            for logits, image in row_logits(model, tokens, part):
                 _, _, per_image = token_nll(logits, image, torch.ones_like(image, dtype=torch.bool))
                 nats.append(per_image.cpu())
-    finally:
-        model.train(training)
     return torch.cat(nats)[:count].double()
 
 

@@ -79,16 +79,12 @@ def why_not() -> str:
 
 
 def require_system() -> None:
-    """Raises:
-    InvalidValue: this is Windows, where no line can be handed to another process: nothing is graded, unsafe or not.
-    """
+    """Raise `InvalidValue` on Windows: no line can be handed to another process there, so nothing is graded at all."""
     require(sys.platform != "win32", "system", "Windows", f"{SYSTEMS}: a class is graded there")
 
 
 def require_sandbox() -> None:
-    """Raises:
-    InvalidValue: there is none; says what to install.
-    """
+    """Raise `InvalidValue`, which says what to install, unless bubblewrap works here."""
     if reason := why_not():
         raise InvalidValue(f"answers are strangers' code, and {reason}. --unsafe runs them with all your rights")
 
@@ -126,9 +122,7 @@ def environment(course: str, device: str = "cpu") -> dict[str, str]:
 
 
 def require_out_of_sight(*folders: Path) -> None:
-    """Raises:
-    InvalidValue: one of these folders lies where answers can read it.
-    """
+    """Raise `InvalidValue` if one of these folders lies where answers can read it."""
     for folder in folders:
         for place in _shown():
             inside = folder.resolve().is_relative_to(Path(place).resolve())

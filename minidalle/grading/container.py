@@ -129,9 +129,7 @@ class Containers(Sandbox):
 
 
 def require_any_sandbox() -> None:
-    """Raises:
-    InvalidValue: there is neither bubblewrap nor a container engine; says what to install.
-    """
+    """Raise `InvalidValue`, which says what to install, unless there is bubblewrap or a container engine."""
     if why_not() and not engine():
         require_sandbox()
 

@@ -77,9 +77,7 @@ class Sandbox:
             self._ended()
 
     def require_working(self) -> None:
-        """Raises:
-        Lost: no process can be asked, or none has the device; says why.
-        """
+        """Raise `Lost`, which says why, unless a process can be asked that has the device."""
         self._new_line().close()
         self._ended()
 

@@ -36,9 +36,7 @@ def warm_sandbox(release: Release, device: str = "cpu", unsafe: bool = False) ->
 
 
 def require_device(device: str) -> None:
-    """Raises:
-    InvalidValue: torch finds no such device here.
-    """
+    """Raise `InvalidValue` unless torch finds such a device here."""
     require(device in DEVICES, "device", device, " or ".join(DEVICES))
     if device == "cuda":
         import torch

@@ -68,9 +68,7 @@ def import_weights(
 
 
 def require_room(out: Path) -> None:
-    """Raises:
-    InvalidValue: a folder has something in it that no import left which was broken off.
-    """
+    """Raise `InvalidValue` if a folder has something in it, but for what an import left that was broken off."""
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
     fresh = not names or (UNFINISHED in names and "run.json" not in names)
     require(fresh, "--out", str(out), "a new or empty folder")

@@ -179,7 +179,7 @@ def timed_steps(
 ) -> StepSpeed:
     """Compare the gradient with the first way's, which is kept in `truth`, then time whole steps."""
     parameters = [parameter for parameter in own.parameters() if parameter.requires_grad]
-    optimizers = Optimizers(own, OPTIONS)
+    optimizers = Optimizers(own, OPTIONS, elsewhere=())
 
     def steps() -> None:
         for _ in range(task.steps):

@@ -29,7 +29,7 @@ class Adversary:
         self.shared = ranks.share(self.discriminator)
         settings = StageConfig(steps=config.steps, batch_size=config.batch_size, warmup=0, hold=1.0,
                                learning_rate=config.discriminator_learning_rate, betas=(0.5, 0.9))  # fmt: skip
-        self.optimizers = Optimizers(self.discriminator, settings)
+        self.optimizers = Optimizers(self.discriminator, settings, elsewhere=())
 
     def judge(
         self, n: int, pictures: Tensor, reconstructed: Tensor, reconstruction: Tensor, last_layer: Tensor

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from minidalle.clip import Clip, Judge, clip_loss, found_among
-from minidalle.data.batches import batch_rows
-from minidalle.data.keywords import reword, without_style
+from minidalle.data.batches import batch_rows, thin_rows
+from minidalle.data.keywords import reword_row, without_style
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import sheet, to_floats
 from minidalle.runtime import autocast, generator, numpy_generator, stream_seed
@@ -39,7 +39,7 @@ class ClipStage:
         self.config, self.clip, self.pictures, self.seed, self.ranks = config, judge.clip, pictures, seed, ranks
         self.tokenizer, self.device = judge.tokenizer, judge.device
         self.rows = pictures.rows("train") if config.rows == "train" else np.arange(len(pictures))
-        self.thin = pictures.toned[self.rows] if config.thin_toned else None
+        self.thin = thin_rows(pictures.toned[self.rows], config.thin_toned)
         self.clip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.shared = ranks.share(compiled(self.clip, config.compile))
         self.optimizers = Optimizers(self.clip, config, elsewhere=("tokens", "positions", "projection"))
@@ -121,8 +121,7 @@ class ClipStage:
             return without_style(caption) if lot < self.config.style_dropout else caption
         if "keywords" not in self.pictures.columns:
             return caption
-        name, style, keywords = (str(self.pictures.columns[part][row]) for part in ("name", "style", "keywords"))
-        return reword(name, style, keywords.split("|"), chance)
+        return reword_row(self.pictures.columns, row, chance)
 
     @torch.no_grad()
     def _vectors(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:

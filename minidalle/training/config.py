@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds
 from minidalle.vqgan.config import DiscriminatorConfig
 
 
@@ -35,10 +35,13 @@ class StageConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "keep"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
         require(self.muon_learning_rate > 0, "muon_learning_rate", self.muon_learning_rate, "more than 0")
+        ok = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        require(ok, "betas", self.betas, "two decays in [0, 1)")
         require(self.optimizer in ("adamw", "muon"), "optimizer", self.optimizer, "adamw or muon")
         require(self.decay in ("cosine", "linear"), "decay", self.decay, "cosine or linear")
         require(0 <= self.warmup <= self.steps, "warmup", self.warmup, f"between 0 and steps={self.steps}")
@@ -49,9 +52,7 @@ class StageConfig:
         require(self.precision in ("fp32", "bf16"), "precision", self.precision, "fp32 or bf16")
 
     def check_ranks(self, ranks: int) -> None:
-        """Raises:
-        InvalidValue: so many ranks cannot share a batch evenly.
-        """
+        """Raise `InvalidValue` unless so many ranks can share a batch evenly."""
         even = f"a multiple of {ranks}, the ranks that share it"
         require(self.batch_size % ranks == 0, "batch_size", self.batch_size, even)
 
@@ -104,9 +105,10 @@ class BartTraining(StageConfig):
     `caption_dropout` is the share of captions replaced by the empty one, which guidance needs; `style_dropout` the
     share that lose the words for their style; `token_noise` the largest share of a picture's decoder-input tokens
     that are replaced by another picture's. For a model with a draft: in the first `draft_steps` the encoder and the
-    draft learn alone, which is several times as fast; after them its mean colors count `draft_weight`. After them,
-    too, `reword` is the share of captions said in other words, where the data set knows some: pictures are learned
-    by heart sooner from one caption each, and the decoder then learns not to trust what was learned by heart.
+    draft learn alone, which is several times as fast, and its mean colors count `DRAFT_COLORS` of
+    `minidalle.training.bart`; after them they count `draft_weight`. After them, too, `reword` is the share of
+    captions said in other words, where the data set knows some: pictures are learned by heart sooner from one caption
+    each, and the decoder then learns not to trust what was learned by heart.
     `calibrate`: the finished model's logits are divided by the temperature at which `dev` is likeliest.
     `accumulate`: each rank takes its share of a batch in so many parts, one after the other, to need less memory;
     `checkpoint_activations` for the same end: a layer keeps what came in, and is run again on the way back.
@@ -169,4 +171,5 @@ class TrainingConfig:
     ranks: int = 0
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         require(self.ranks >= 0, "ranks", self.ranks, "at least 0 (0: as many as pay on this machine)")

@@ -13,16 +13,16 @@ from minidalle.training.sharding import split_like, whole
 class Optimizers:
     """One or two optimizers that move as one: a schedule, clipping, one state.
 
-    Muon (Jordan 2024) orthogonalises the update of a matrix. It is for the hidden ones: embeddings and the
-    output head stay with AdamW (Loshchilov & Hutter 2019), and so do biases and norms.
+    Muon (Jordan 2024) orthogonalises the update of a matrix. It is for the hidden ones: embeddings, codebooks and
+    the output head stay with AdamW (Loshchilov & Hutter 2019), and so do biases, norms and convolutions.
 
     Args:
         module: whose parameters are trained.
         config: rates, schedule and clipping.
-        elsewhere: parts of parameter names that Muon leaves to AdamW.
+        elsewhere: parts of the names of matrices that are not hidden ones.
     """
 
-    def __init__(self, module: nn.Module, config: StageConfig, elsewhere: tuple[str, ...] = ("embed", "head")) -> None:
+    def __init__(self, module: nn.Module, config: StageConfig, elsewhere: tuple[str, ...]) -> None:
         self.config = config
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         matrices = {

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minidalle.data.batches import batch_rows
+from minidalle.data.batches import batch_rows, thin_rows
 from minidalle.data.pictures import CaptionedPictures
 from minidalle.data.pixels import pictures_at_once, sheet, to_floats, to_pixels
 from minidalle.runtime import autocast, generator
@@ -41,7 +41,7 @@ class VQGANStage:
     def __init__(self, config: VQGANTraining, vqgan: VQGAN, pictures: CaptionedPictures, seed: int, ranks: Ranks):
         self.config, self.vqgan, self.pictures, self.seed, self.ranks = config, vqgan, pictures, seed, ranks
         self.rows = pictures.rows("train")
-        self.thin = pictures.toned[self.rows] if config.thin_toned else None
+        self.thin = thin_rows(pictures.toned[self.rows], config.thin_toned)
         self.device = next(vqgan.parameters()).device
         self.vqgan.to(memory_format=fast_format(vqgan.config, self.device))  # type: ignore[call-overload]  # no stubs
         self.weights = LossWeights(config.l1_weight, config.mse_weight, config.gradient_weight)
@@ -51,7 +51,7 @@ class VQGANStage:
         if config.compile and config.discriminator_start is not None:
             apart(vqgan.decoder.last)  # whose gradients `adaptive_weight` compares
         self.shared = ranks.share(compiled(vqgan, config.compile))
-        self.optimizers = Optimizers(vqgan, config)
+        self.optimizers = Optimizers(vqgan, config, elsewhere=("codebook",))
         self.adversary = Adversary(config, self.device, ranks, seed) if config.discriminator_start is not None else None
         self.counts = torch.zeros(vqgan.config.codes, device=self.device)  # how often this epoch used each code
         self.usage: tuple[float, ...] = ()  # of the last whole epoch

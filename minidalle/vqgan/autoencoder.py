@@ -138,6 +138,12 @@ class Decoder(nn.Module):
         return x if self.refine is None else self.refine(F.silu(x))
 
 
+def require_floats(pictures: Tensor) -> None:
+    """Raise `InvalidValue` for pictures of whole numbers: 255 would be taken for a white 255 times too bright."""
+    expected = "floats in [0, 1], as `minidalle.data.pixels.to_floats` makes"
+    require(pictures.is_floating_point(), "pictures", pictures.dtype, expected)
+
+
 class VQGAN(nn.Module):
     """Pictures ↔ image tokens (Esser et al. 2021, "Taming Transformers for High-Resolution Image Synthesis").
 
@@ -165,6 +171,7 @@ class VQGAN(nn.Module):
         side = self.config.image_size
         shape = tuple(pictures.shape)
         require(shape[1:] == (3, side, side), "pictures", shape, f"[B, 3, {side}, {side}]")
+        require_floats(pictures)
         if self.encoder is None or self.quant_conv is None:
             raise InvalidValue("decoder_only=True: expected a VQGAN with an encoder, to turn pictures into tokens")
         low, high = self.config.pixel_range
@@ -181,7 +188,7 @@ class VQGAN(nn.Module):
         """Image tokens, long [B, N], of pictures [B, 3, S, S] in [0, 1].
 
         Raises:
-            InvalidValue: the pictures have another size, or the VQGAN has no encoder.
+            InvalidValue: the pictures have another size or are no floats, or the VQGAN has no encoder.
         """
         return self.quantize(self.latents(pictures))[0]
 

@@ -111,8 +111,9 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv
     """A convolution whose first weights keep the variance of what goes through (He et al. 2015, section 2.2).
 
     torch's own shrink it to a third in every layer, and an autoencoder without normalization learns slowly.
+    One with a stride pads nothing itself: `downsample` does.
     """
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=0 if stride > 1 else kernel // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

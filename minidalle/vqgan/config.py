@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from minidalle.errors import require
+from minidalle.errors import require, require_kinds, tuple_of
 
 _TUPLES = ("multipliers", "encoder_blocks", "decoder_blocks", "attention_sizes", "pixel_range")
 
@@ -54,7 +54,8 @@ class VQGANConfig:
 
     def __post_init__(self) -> None:
         for name in _TUPLES:
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has no tuples
+            object.__setattr__(self, name, tuple_of(getattr(self, name)))
+        require_kinds(self)
         self._check_sizes()
         self._check_widths()
         self._check_codebook()
@@ -130,6 +131,7 @@ class DiscriminatorConfig:
     groups: int = 32
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         require(self.width >= 1, "width", self.width, "at least 1")
         require(self.layers >= 1, "layers", self.layers, "at least 1")
         require(self.groups >= 0, "groups", self.groups, "at least 0 (0: no normalization)")

@@ -114,3 +114,5 @@ def test_what_does_not_fit_is_refused() -> None:
         model.encode_text(text, mask)
     with pytest.raises(InvalidValue, match=r"pictures=\(1, 3, 8, 8\): expected \[B, 3, 16, 16\]"):
         model.encode_image(torch.rand(1, 3, 8, 8))
+    with pytest.raises(InvalidValue, match=r"pictures=torch.uint8: expected floats in \[0, 1\]"):
+        model.encode_image(torch.ones(1, 3, 16, 16, dtype=torch.uint8))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minidalle.data import batch_rows, rank_slice
-from minidalle.data.batches import _epoch
+from minidalle.data.batches import _epoch, thin_rows
 from minidalle.errors import InvalidValue
 
 ROWS = np.arange(100, 137)  # 37: no multiple of any batch size here
@@ -48,6 +48,17 @@ def test_a_batch_depends_on_the_seed_and_its_number_alone() -> None:
     _epoch.cache_clear()
     assert [batch_rows(ROWS, 8, 5, n, thin).tolist() for n in reversed(range(40))] == forward[::-1]
     assert [batch_rows(ROWS, 8, 6, n, thin).tolist() for n in range(40)] != forward
+
+
+def test_where_no_row_is_thinned_none_need_be_looked_at_and_the_order_stays() -> None:
+    none = np.zeros(37, bool)
+    assert thin_rows(none, asked=True) is None
+    toned = np.arange(37) < 5
+    assert thin_rows(toned, asked=False) is None
+    assert thin_rows(toned, asked=True) is toned
+    for n in (0, 3, 4, 5, 1000):
+        assert batch_rows(ROWS, 8, 7, n).tolist() == batch_rows(ROWS, 8, 7, n, none).tolist()
+    assert batch_rows(ROWS, 5, 0, 0).tolist() == [105, 111, 108, 122, 117]  # trainings that were begun go on with it
 
 
 def test_the_size_of_the_batch_does_not_change_the_order() -> None:

@@ -290,6 +290,17 @@ def test_losses_do_not_depend_on_who_is_beside(bart: Bart) -> None:
         assert alone.tolist() == pytest.approx([found[row].item()], abs=1e-5)
 
 
+def test_each_module_keeps_its_mode(bart: Bart) -> None:
+    """Such as dropout that somebody left on in one layer."""
+    one = next(bart.children())
+    bart.eval()
+    one.train()
+    modes = [module.training for module in bart.modules()]
+    assert len(set(modes)) == 2
+    token_nats(bart, some_examples(bart, 0).tokens)
+    assert [module.training for module in bart.modules()] == modes
+
+
 def test_an_empty_side_is_refused(bart: Bart) -> None:
     with pytest.raises(InvalidValue, match="examples=0"):
         generalization_gap(bart, some_examples(bart, 0), some_examples(bart, 1, rows=0))

@@ -52,7 +52,7 @@ def random_gradients(model: nn.Module, seed: int, scale: float = 1.0) -> None:
 def test_adamw_equals_torchs_own(clip: float) -> None:
     ours, torchs = (nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3)) for _ in range(2))
     torchs.load_state_dict(ours.state_dict())
-    optimizers = Optimizers(ours, replace(CONFIG, clip=clip))
+    optimizers = Optimizers(ours, replace(CONFIG, clip=clip), ())
     reference = torch.optim.AdamW(torchs.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.1, fused=False)
     for n in range(12):
         for model in (ours, torchs):
@@ -89,7 +89,7 @@ def test_muon_equals_torchs_own() -> None:
     ours, torchs = (nn.Linear(6, 4, bias=False) for _ in range(2))
     torchs.load_state_dict(ours.state_dict())
     config = replace(CONFIG, optimizer="muon", muon_learning_rate=0.05, clip=math.inf, warmup=0, hold=1.0)
-    optimizers = Optimizers(nn.ModuleList([ours, nn.LayerNorm(2)]), config)
+    optimizers = Optimizers(nn.ModuleList([ours, nn.LayerNorm(2)]), config, ())
     reference = torch.optim.Muon(torchs.parameters(), lr=0.05, weight_decay=0.1)
     for n in range(5):
         random_gradients(ours, n)
@@ -149,12 +149,12 @@ def test_a_restored_optimizer_keeps_nothing_of_what_it_read(optimizer: str) -> N
 
 def test_weights_that_have_had_no_gradient_yet_are_restored_too() -> None:
     model = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
-    optimizers = Optimizers(model, CONFIG)
+    optimizers = Optimizers(model, CONFIG, ())
     random_gradients(model[0], 0)
     optimizers.step(0)
     saved = optimizers.tensors()
     assert {name.split("/")[1] for name in saved} == {"0", "1"}
-    again = Optimizers(model, CONFIG)
+    again = Optimizers(model, CONFIG, ())
     again.restore(saved)
     random_gradients(model, 1)
     again.step(1)

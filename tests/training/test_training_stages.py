@@ -70,6 +70,13 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone() -> None:
     assert set(epoch) <= set(fresh.pictures.rows("train"))
 
 
+def test_rows_are_thinned_where_there_are_some_to_thin() -> None:
+    """Else a batch would look at every row of a large data set, for nothing."""
+    assert vqgan_stage().thin is not None
+    assert vqgan_stage(thin_toned=False).thin is None
+    assert vqgan_stage(pictures=replace(squares(), columns={})).thin is None
+
+
 def test_the_ranks_share_a_batch() -> None:
     whole = vqgan_stage()._rows(5)
     shares = [vqgan_stage(rank, 2)._rows(5) for rank in range(2)]
@@ -277,6 +284,13 @@ def test_every_second_picture_is_mirrored() -> None:
     mirrored = (torch.cat(seen) == real.flip(-1)).flatten(1).all(dim=1)
     assert (same | mirrored).all()
     assert 0.3 < mirrored.float().mean() < 0.7
+
+
+def test_a_codebook_that_learns_by_gradient_is_left_to_adamw() -> None:
+    model = VQGAN(replace(tiny().vqgan, ema_decay=0.0, restart_below=0.0))
+    config = replace(tiny().training.vqgan, optimizer="muon")
+    (adamw,) = VQGANStage(config, model, squares(), 0, Ranks()).optimizers.all  # the other weights are no matrices
+    assert any(p is model.quantize.codebook for p in adamw.param_groups[0]["params"])
 
 
 def test_draft_steps_need_a_draft() -> None:

@@ -237,6 +237,12 @@ def test_decode_refuses_what_is_no_grid_of_codes(tokens: Tensor, message: str) -
         VQGAN(SMALL).decode(tokens)
 
 
+def test_encode_refuses_whole_numbers() -> None:
+    """Of 0 … 255, which it would take for colors far out of its range."""
+    with pytest.raises(InvalidValue, match=r"pictures=torch.uint8: expected floats in \[0, 1\], as `minidalle.data"):
+        VQGAN(SMALL).encode((255 * pictures(1)).byte())
+
+
 def test_encode_refuses_other_sizes() -> None:
     with pytest.raises(InvalidValue, match=r"pictures=\(1, 3, 16, 32\)"):
         VQGAN(SMALL).encode(torch.zeros(1, 3, 16, 32))

@@ -53,6 +53,7 @@ def test_downsampling_pads_right_and_bottom() -> None:
     padded = torch.zeros(1, 3, 9, 9)
     padded[:, :, :8, :8] = x
     torch.testing.assert_close(block(x), F.conv2d(padded, block.conv.weight, block.conv.bias, stride=2))
+    torch.testing.assert_close(block(x), block.conv(padded))  # what it prints is what it does
 
 
 def test_upsampling_repeats_cells() -> None:

@@ -79,11 +79,23 @@ def test_dropout_is_for_training_only() -> None:
     assert not torch.equal(model.encode_text(text, mask), model.encode_text(text, mask))
 
 
-def test_every_weight_is_used() -> None:
+def test_every_weight_moves_a_vector() -> None:
     model, (text, mask) = clip(), captions()
+    with torch.no_grad():
+        for weight in model.parameters():  # some start at 0, and then what goes through them counts for nothing
+            weight.add_(0.1 * torch.randn_like(weight))
     images, texts, scale = model(text, mask, torch.rand(5, 3, 16, 16))
     (scale * images * texts).sum().backward()
-    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+    assert [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
+def test_vectors_keep_their_digits_under_autocast() -> None:
+    model, (text, mask) = clip(), captions()
+    with torch.autocast("cpu", torch.bfloat16):
+        images, texts, _ = model(text, mask, torch.rand(5, 3, 16, 16))
+    for vectors in (images, texts):
+        assert vectors.dtype == torch.float32
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(5))
 
 
 def test_a_config_comes_back_from_json_with_its_tuples() -> None:

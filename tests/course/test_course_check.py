@@ -306,6 +306,12 @@ def test_two_mistakes_that_tie_are_both_named_and_none_is_guessed() -> None:
     assert not check("toy.add_up", takes_other).looks_like  # who takes the first out returns the same, but changes it
 
 
+def test_the_same_numbers_of_another_dtype_are_another_mistake() -> None:
+    wrong = SCALE.wrong[0]
+    assert len(check("toy.scale", lambda x, by: wrong(x, by)).looks_like) == 1
+    assert not check("toy.scale", lambda x, by: wrong(x, by).double()).looks_like
+
+
 def test_a_crash_alone_names_no_mistake() -> None:
     crash = MEAN.wrong[2]  # divides by zero in the first case, and is right in all others
     assert [mistake for mistake, _ in check("toy.mean", crash).looks_like] == ["forgets that there may be none"]

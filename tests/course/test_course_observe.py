@@ -117,6 +117,7 @@ NAN, INF = float("nan"), float("inf")
         (1.0, 1.05, 0.1, None), (1.0, 1.2, 0.1, "1.0, expected 1.2"), (NAN, NAN, 0, None), (INF, INF, 0, None),
         (INF, -INF, 9, "inf, expected -inf"), (NAN, 0.0, 9, "nan, expected 0.0"),
         (None, [], 0, "None (None), expected [] (list)"),
+        ([], {}, 0, "[] (list), expected {} (dict)"), ({}, [], 0, "{} (dict), expected [] (list)"),
         ([1, [2, 3]], [1, [2, 4]], 0, "at [1][1]: 3, expected 4"), ([1], [1, 2], 0, "1 item, expected 2"),
         ({"a": [1]}, {"a": [2]}, 0, "at ['a'][0]: 1, expected 2"), ({}, {"a": 1}, 0, "'a' is missing"),
         ({"a": 1}, {}, 0, "'a' is one too many"), 

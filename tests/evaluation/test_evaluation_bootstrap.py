@@ -72,6 +72,13 @@ def test_one_group_has_no_interval() -> None:
         assert (found.mean, found.low, found.high) == (1.5, None, None)
 
 
+def test_two_groups_have_the_interval_of_their_own_means() -> None:
+    """Both draws fall on one of them in a quarter of the cases each."""
+    found = estimate(np.array([1.0, 2.0]), np.arange(2))
+    assert found is not None
+    assert (found.mean, found.low, found.high) == (1.5, 1.0, 2.0)
+
+
 def test_draws_are_the_same_every_time_and_shared_by_measures() -> None:
     groups = np.arange(400) // 3
     both = estimates({"a": VALUES, "b": 1 - VALUES}, groups)

@@ -1,6 +1,7 @@
 """The whole evaluation on a small world: an untrained pipeline, a perfect one, rows, parts, sheets, the command."""
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +141,15 @@ def test_parts_are_told_apart_and_add_up(perfect: Evaluation) -> None:
     assert all(value is not None and value.rows < 53 for part, value in rows.items() if part != "all")
     counts = {part: value.rows for part, value in rows.items() if value}
     assert counts["all"] == counts["toned"] + counts["objects"] == counts["people"] + counts["things"] == 48
+
+
+def test_a_part_that_is_the_whole_split_is_left_out_and_the_time_is_told(pipeline: TextToImage) -> None:
+    splits = np.where(PICTURES.columns["tone"] == "", "train", "dev")
+    world, began = CaptionedPictures(PICTURES.captions, PICTURES.pictures, splits, PICTURES.columns), time.monotonic()
+    result = evaluate(pipeline, world, draw_real, most=None)
+    assert 0 < len(result.rows) / result.drawn_per_second < result.seconds <= time.monotonic() - began
+    measured = {(score.split, score.part) for score in result.scores if score.table == "pictures"}
+    assert measured == {("train", "all"), ("train", "people"), ("train", "things"), ("dev", "all")}
 
 
 def test_people_are_roles_of_any_tone_or_gender_and_faces() -> None:

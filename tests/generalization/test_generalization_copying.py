@@ -93,6 +93,11 @@ def test_distances_are_means_over_what_either_has_drawn() -> None:
     assert drawn_distances(page(), page()).item() == 0
     assert drawn_distances(page((0, 0), level=245), page()).item() == 0  # a VQGAN's white
     assert drawn_distances(page((0, 0), level=51), page()).item() == pytest.approx(0.8**2)
+    assert drawn_distances(page((0, 0), level=240), page()).item() == 0  # the darkest white
+    assert drawn_distances(page((0, 0), level=239), page()).item() == pytest.approx((16 / 255) ** 2)
+    yellow = page()
+    yellow[0, 0, 0, 2] = 0
+    assert drawn_distances(yellow, page()).item() == pytest.approx(1 / 3)  # one color in three is away from white
     full = noisy(3, 0).clip(0, 200), noisy(4, 1).clip(0, 200)
     torch.testing.assert_close(drawn_distances(*full), pixel_distances(*full))  # without white: all pixels
 

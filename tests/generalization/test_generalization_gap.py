@@ -274,6 +274,8 @@ def test_intervals() -> None:
     low, high = gap.interval()
     assert (low + high) / 2 == pytest.approx(gap.gap)
     assert high - low == pytest.approx(2 * SURE * gap.role_se)
+    low, high = gap.interval("image")
+    assert high - low == pytest.approx(2 * SURE * gap.image_se)
     assert gap.role_se > 3 * gap.image_se  # ten rows of a role are one fact: √10
     with pytest.raises(InvalidValue, match="role or image"):
         gap.interval("token")

@@ -12,6 +12,7 @@ from torch import Tensor
 from minidalle.errors import InvalidValue
 from minidalle.generalization.hessian import Product, hvp
 from minidalle.generalization.lanczos import (
+    default_width,
     density_grid,
     hutchinson_trace,
     lanczos,
@@ -199,6 +200,22 @@ def test_a_density_is_one(width: float | None) -> None:
     spread = torch.trapezoid(density * grid**2, grid).item()
     assert spread == pytest.approx(2.5 + (width or 0.05) ** 2, abs=0.25)
     assert (density >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "width"), [([-1.0, 0.5, 3.0], 0.04), ([-5.0, -5.0], 0.05), ([0.0], 0.01), ([1e-9, 2e-9], 1e-11)]
+)
+def test_a_width_is_a_hundredth_of_the_spectrum(values: list[float], width: float) -> None:
+    assert default_width(torch.tensor(values, dtype=torch.float64)) == pytest.approx(width, rel=1e-12)
+
+
+def test_one_product_is_the_start_vectors_quotient() -> None:
+    """v·Av / v·v, which is off by no more than ‖Av − value·v‖ / ‖v‖."""
+    start = random_start(3, 0)
+    (ritz,) = lanczos(times(SMALL), start, 1)
+    value = (start @ SMALL @ start / (start @ start)).item()
+    assert ritz.values.tolist() == pytest.approx([value])
+    assert ritz.errors.tolist() == pytest.approx([((SMALL @ start - value * start).norm() / start.norm()).item()])
 
 
 def test_the_density_of_a_bart() -> None:

@@ -258,6 +258,7 @@ def bad_inputs() -> dict[str, tuple[Callable[[], object], str]]:
         "an even grid": (lambda: centered_grid(1.0, 4), "points"),
         "one point": (lambda: centered_grid(1.0, 1), "points"),
         "no reach": (lambda: centered_grid(0.0, 3), "reach"),
+        "an endless reach": (lambda: centered_grid(float("inf"), 3), "reach"),
         "two points": (lambda: barrier(lambda w: 0.0, d, d, points=2), "points"),
         "an infinite loss": (lambda: barrier(lambda w: float("inf"), d, d), "loss"),
     }

@@ -108,7 +108,8 @@ def test_query_and_key_rescaled() -> None:
 BAD = {
     "no rows": (lambda: bart_loss(tiny_bart(), TOKENS, np.arange(0)), "one or more"),
     "no batches": (lambda: MeanLoss([], [torch.ones(1, requires_grad=True)]), "one or more"),
-    "no tokens": (lambda: MeanLoss([(lambda: torch.zeros(()), 0)], [torch.ones(1, requires_grad=True)]), "a token"),
+    "no tokens": (lambda: MeanLoss([(lambda: torch.zeros(()), 1), (lambda: torch.zeros(()), 0)],
+                                   [torch.ones(1, requires_grad=True)]), "a token"),
     "no weights": (lambda: MeanLoss([(lambda: torch.zeros(()), 1)], []), "without parameters"),
     "bfloat16": (lambda: bart_loss(tiny_bart().bfloat16(), TOKENS, ALL), "model.float"),
     "batch size": (lambda: bart_loss(tiny_bart(), TOKENS, ALL, 0), "1 or more"),

@@ -67,6 +67,18 @@ def test_at_a_minimum_adaptive_steps_find_the_rescaled_top() -> None:
     assert found.value == pytest.approx(0.5 * 0.1**2 * expected, rel=1e-6)
 
 
+def test_two_steps_on_a_quadratic() -> None:
+    """Of the two points, the higher one: ρ along the gradient, and from there ρ again and back into the ball."""
+    matrix, point, rho = rotated(torch.tensor([9.0, 4.0, 1.0, 0.5, 0.1])), normal(5, 1), 0.3
+    first = rho * matrix @ point / (matrix @ point).norm()
+    slope = matrix @ (point + first)
+    second = first + rho * slope / slope.norm()
+    second *= rho / second.norm()
+    rises = [(step @ matrix @ point + 0.5 * step @ matrix @ step).item() for step in (first, second)]
+    assert rises[1] > rises[0] * 1.0001
+    assert sam_sharpness(bowl(matrix, point), rho, steps=2).value == pytest.approx(rises[1], rel=1e-12)
+
+
 def test_many_steps_find_no_less_than_one_and_never_less_than_zero() -> None:
     for seed in range(5):
         loss = bowl(-rotated(torch.tensor([5.0, 2.0, 1.0, 0.1]), seed), normal(4, seed))
@@ -148,6 +160,7 @@ BAD = {
     "rho, infinite": lambda: sam_sharpness(LOSS, math.inf),
     "steps": lambda: sam_sharpness(LOSS, 0.1, steps=0),
     "sigma": lambda: average_sharpness(LOSS, -1.0, 5),
+    "sigma, none": lambda: average_sharpness(LOSS, 0.0, 5),
     "samples": lambda: average_sharpness(LOSS, 0.1, 1),
 }
 

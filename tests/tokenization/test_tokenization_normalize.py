@@ -25,7 +25,12 @@ BY_HAND = {
     normalize.drop_wiki_references: [("[2] a bridge [13]", " a bridge "), ("a [1] b", "a [1] b")],
     normalize.drop_html_tags: [("a <b>red</b> apple", "a  red  apple"), ("1 < 2", "1 < 2")],
     normalize.drop_urls: [("see https://a.b/c?d now", "see  now")],
-    normalize.join_thousands: [("1,234,567", "1234567"), ("1, 2,34", "1, 2,34"), ("5,1,234", "51234")],
+    normalize.join_thousands: [
+        ("1,234,567", "1234567"),
+        ("1, 2,34", "1, 2,34"),
+        ("5,1,234", "51234"),
+        ("7,5,1,234", "7,51234"),
+    ],
     normalize.space_special_characters: [("t-shirt 50%", "t shirt 50 % "), ("a&b", "a & b"), ("- a", "- a")],
     normalize.split_hashtags: [
         ("#goldengatebridge!", "golden gate bridge!"),

@@ -22,6 +22,14 @@ def test_an_exponential_average_of_1_to_5() -> None:
     for value in (2.0, 3.0, 4.0, 5.0):
         average.update(at(value), updates=1000)  # past the warm-up of the decay
     assert all(torch.allclose(p, torch.tensor(1.9049).double(), rtol=1e-7) for p in average.model.parameters())
+    assert average.model[1].running_mean.tolist() == [5, 5, 5]  # buffers are the newest: a codebook's sums are no mean
+
+
+@pytest.mark.parametrize(("updates", "decay"), [(0, 0.1), (2, 0.25), (8, 0.5), (80, 0.9), (1000, 0.9)])
+def test_the_first_weights_are_soon_forgotten(updates: int, decay: float) -> None:
+    average = Average(at(1.0), decay=0.9)
+    average.update(at(2.0), updates)
+    assert average.model[0].weight.flatten().tolist() == pytest.approx([2 - decay] * 6)
 
 
 def test_the_mean_of_1_to_5() -> None:

@@ -18,7 +18,7 @@ from minidalle.runtime import generator
 from minidalle.training.config import StageConfig
 from minidalle.training.distributed import Ranks
 from minidalle.training.history import read_metrics
-from minidalle.training.loop import AGAIN, Diverged, Interrupted, Progress, train
+from minidalle.training.loop import AGAIN, Diverged, Interrupted, Pace, Progress, train
 
 CONFIG = StageConfig(steps=20, batch_size=4, learning_rate=1.0, warmup=0, log_every=2, checkpoint_every=5, keep=2)
 
@@ -71,6 +71,20 @@ def test_every_step_once_and_the_best_weights_at_the_end(tmp_path: Path) -> None
     assert [progress.step for progress in seen] == list(range(1, 21))
     assert seen[-1].seconds_left == 0
     assert all(progress.pictures_per_second > 0 for progress in seen)
+
+
+def test_the_pace_is_that_of_the_last_fifty_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed training, of batches of four: the first ten steps take 9 s each, fifty more half a second."""
+    clock = 100.0
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
+    pace = Pace(replace(CONFIG, steps=200), 30)
+    for step, seconds in enumerate([9.0] * 10 + [0.5] * 50, 31):
+        clock += seconds
+        progress = pace.progress("walk", step, 0.0)
+        if step == 32:
+            assert progress.pictures_per_second == pytest.approx(4 / 9)
+    assert (progress.step, progress.steps, progress.pictures_per_second) == (90, 200, pytest.approx(8))
+    assert progress.seconds_left == pytest.approx(110 / 2)
 
 
 def test_a_finished_training_is_not_taken_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from small_course import ROOT, run
 from minidalle.course.building.build import build_lesson
 from minidalle.course.building.course_file import find_course, read_course
 from minidalle.errors import InvalidValue
-from minidalle.grading.records import Folders
+from minidalle.grading.records import Folders, Setup, grade_digest
 from minidalle.grading.released import read_release
 
 LESSON, COUNT = "07-vowels", "mine.count_vowels"
@@ -55,3 +55,17 @@ def test_other_points_than_the_release_has_are_refused(own: Folders) -> None:
         read_release(own.root, LESSON)
     build_lesson(own.root / "solutions" / LESSON, read_course(own.root / "course.toml"), own.root)
     assert read_release(own.root, LESSON).course.points[COUNT] == 5
+
+
+def test_a_lesson_is_graded_anew_for_what_concerns_it(own: Folders) -> None:
+    """Points of other lessons do not, or all that a person graded would have to be confirmed."""
+
+    def digest() -> str:
+        return grade_digest("a", read_release(own.root, LESSON), Setup())
+
+    before = digest()
+    file, mine = own.root / "course.toml", own.root / "mine" / "count_vowels.py"
+    file.write_text(file.read_text(encoding="utf-8") + '"tokenization.merge_pair" = 9\n', encoding="utf-8")
+    assert digest() == before
+    mine.write_text(mine.read_text(encoding="utf-8") + "# another check\n", encoding="utf-8")
+    assert digest() != before

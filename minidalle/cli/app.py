@@ -182,7 +182,8 @@ def doctor() -> None:
 @app.command(epilog="Example: minidalle build 01-tokenization")
 def build(
     lessons: Annotated[
-        list[str] | None, typer.Argument(metavar="[LESSON]…", help="Lessons to build; without: all.")
+        list[str] | None,
+        typer.Argument(metavar="[LESSON]…", help="Lessons to build: 01-tokenization, 01 …; without: all."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; say what a new build would change.")] = False,
     course: Annotated[

@@ -114,7 +114,7 @@ def _say(results: Sequence[Result], setup: Setup, seconds: float) -> None:
             print(f"✗ {one.student}, {one.lesson}: needs manual grade: {why}")
     before = sum(one.before for one in results)
     print(f"{counted(len(results), 'submission')} in {seconds:.0f} s: {before} graded before, "
-          f"{len(open_ones)} with something that a person has to grade")  # fmt: skip
+          f"{len(open_ones)} with an exercise that a person has to grade")  # fmt: skip
     if not setup.secret:
         print("no secret, so only with the cases that students have, too: minidalle grade --new-secret")
     if setup.unsafe:

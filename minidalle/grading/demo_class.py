@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from minidalle.checkpoint import atomic_write, save_json
+from minidalle.course.building.build import called
+from minidalle.course.building.course_file import COURSE_FILE
 from minidalle.course.building.exercise_cells import cell_id, new_cell
 from minidalle.course.start import PACKAGE, shipped_lessons
 from minidalle.errors import require
@@ -50,6 +52,7 @@ WRITTEN = "An answer in words, for a person to read and grade."
 FIRST_HANDED_IN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TRUTH = "truth.json"
 CONFIG = "nbgrader_config.py"
+PLAIN = "# The package's own course, whatever a course.toml in a folder above says.\n"
 
 
 @dataclass
@@ -114,7 +117,7 @@ def make_demo_class(count: int, out: Path, lesson: str = "01-tokenization", seed
 def _lesson(asked: str) -> str:
     """The lesson's folder, from its name, number or topic."""
     names = sorted(path.name for path in shipped_lessons().iterdir() if path.is_dir())
-    found = [name for name in names if asked in (name, *name.split("-", 1))]
+    found = [name for name in names if asked in called(name)]
     require(len(found) == 1, "--lesson", asked, f"one of {', '.join(names)}")
     return found[0]
 
@@ -126,6 +129,7 @@ def _course(out: Path, lesson: str) -> Release:
     if source.is_dir():  # in a clone; a wheel has no solutions
         shutil.copytree(source, out / "solutions" / lesson, ignore=shutil.ignore_patterns(".*"))
     atomic_write(out / CONFIG, _config())
+    atomic_write(out / COURSE_FILE, PLAIN)
     return read_release(out, lesson)
 
 

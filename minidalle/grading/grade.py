@@ -21,7 +21,7 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning
 
 from minidalle.checkpoint import CheckpointError
-from minidalle.course.building.build import topic
+from minidalle.course.building.build import called, topic
 from minidalle.errors import InvalidValue, require
 from minidalle.grading.confinement import require_out_of_sight
 from minidalle.grading.container import require_any_sandbox
@@ -103,7 +103,7 @@ def lessons_with_work(folders: Folders, asked: str | None, pattern: str = "*") -
     """
     known = sorted(path.name for path in (folders.root / "lessons").glob("[0-9][0-9]-*") if path.is_dir())
     require(bool(known), "folder", str(folders.root), "a course, with lessons/ in it")
-    chosen = [name for name in known if asked in (None, name, name.split("-")[0], topic(name))]
+    chosen = [name for name in known if asked is None or asked in called(name)]
     require(bool(chosen), "lesson", asked, f"one of {', '.join(known)}")
     found = [name for name in chosen if students_of(folders, name)]
     where = folders.submitted / "STUDENT" / chosen[0] / f"{topic(chosen[0])}.ipynb"

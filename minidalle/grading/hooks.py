@@ -1,4 +1,6 @@
-"""What nbgrader calls before and after each submission: strange files go out of its way, and a record is kept.
+"""What nbgrader calls after a release, and before and after each submission.
+
+A release keeps the exercises of the course's own; strange files go out of nbgrader's way, and a record is kept.
 
 nbgrader logs an exception of a hook and goes on, so what must not go on ends it.
 """
@@ -11,11 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from minidalle.checkpoint import CheckpointError
+from minidalle.course.building.build import LESSONS, own_files
+from minidalle.course.building.course_file import find_course
+from minidalle.course.notebook_code import asked_checks, read_cells
 from minidalle.errors import InvalidValue
 from minidalle.grading.handed_in import set_aside
 from minidalle.grading.records import ABOUT, Folders, forget, write_record
 
 KEPT = ("digest", "seconds", "unsafe", "device", "notes", "ungraded", "verdicts")
+
+
+def released(notebooks: Sequence[str], **about: object) -> None:
+    """After a release, which begins with an empty folder: the course's own exercises go into it, as a build does it."""
+    for path in map(Path, notebooks):
+        root, lesson = path.resolve().parents[2], path.resolve().parent.name
+        course = find_course(root)
+        if any(asked.id in course.own for asked in asked_checks(read_cells(path))):
+            own_files(course, Path(LESSONS, lesson), root)
 
 
 def before(notebooks: Sequence[str], **about: object) -> None:

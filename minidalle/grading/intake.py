@@ -69,7 +69,8 @@ def _json(content: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidValue(f"notebook: expected UTF-8 text, but byte {error.start:,} is none") from None
     except json.JSONDecodeError as error:
-        raise InvalidValue(f"notebook: expected JSON, but in line {error.lineno:,}: {error.msg}") from None
+        what = error.msg.removesuffix(" starting at")
+        raise InvalidValue(f"notebook: expected JSON, but in line {error.lineno:,}: {what}") from None
     except RecursionError:
         raise InvalidValue("notebook: expected JSON, but its lists are nested too deep") from None
     except ValueError:  # a number of thousands of digits

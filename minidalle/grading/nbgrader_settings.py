@@ -36,6 +36,7 @@ def grading_settings(root: Path, db_url: str = "") -> Config:
         f"{NBGRADERS}.AssignLatePenalties",
         f"{NBGRADERS}.CheckCellMetadata",
     ]
+    settings.GenerateAssignment.post_convert_hook = f"{PARTS}.hooks.released"
     settings.Autograde.pre_convert_hook = f"{PARTS}.hooks.before"
     settings.Autograde.post_convert_hook = f"{PARTS}.hooks.after"
     settings.HTMLExporter.filters = {"markdown2html": f"{PARTS}.safe_html.markdown_to_html"}

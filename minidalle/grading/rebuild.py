@@ -183,7 +183,7 @@ def _repaired(cell: NotebookCell, copies: Sequence[StudentCell]) -> list[str]:
         return [f"check cell {id} was missing and was put back"]
     notes = []
     if any(plain_text(copy.source) != plain_text(cell["source"]) or copy.kind != cell["cell_type"] for copy in copies):
-        notes.append(f"check cell {id} was edited and was put back")
+        notes.append(f"check cell {id} was not as released and was put back")
     if len(copies) > 1:
         notes.append(f"check cell {id} was there {len(copies)} times: once is enough")
     return notes + _changed_marks(cell, copies, "check")
@@ -195,7 +195,7 @@ def _changed_marks(cell: NotebookCell, copies: Iterable[StudentCell], what: str)
     seen = [copy.marks for copy in copies if copy.marks]
     changed = [key for key, value in true.items()
                if any(one.get(key, None if key in NEEDED else value) != value for one in seen)]  # fmt: skip
-    return [f"{what} cell {cell['id']}: {', '.join(changed)} had been changed, and put back"] if changed else []
+    return [f"{what} cell {cell['id']}: {', '.join(changed)} not as released, and put back"] if changed else []
 
 
 def _extra(cell: StudentCell, place: int) -> NotebookCell:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minidalle.checkpoint import CheckpointError, save_json
-from minidalle.course.building.course_file import COURSE_FILE
 from minidalle.course.checking.report import Report
 from minidalle.course.start import PACKAGE
 from minidalle.errors import require
@@ -129,10 +128,11 @@ def _package() -> str:
 
 
 def _own_files(release: Release) -> str:
-    """The course.toml and the exercises of the course's own."""
-    course, digest = release.course, sha256()
+    """The exercises of the course's own, and what it leaves out. Its points are in the release."""
+    course = release.course
+    digest = sha256(json.dumps(sorted(course.left_out)).encode())
     if course.folder:
-        for name in (COURSE_FILE, *map(str, course.files)):
+        for name in course.files:
             digest.update((course.folder / name).read_bytes())
     return digest.hexdigest()
 

@@ -252,6 +252,9 @@ def test_what_is_asked_for_and_not_there(folder: Path, capsys: pytest.CaptureFix
     path = write(folder / "a.ipynb", [RIGHT, 'check("toy.addup", add_up)'], ["add_up"])
     assert run(path) == 1
     assert "there is no 'toy.addup': did you mean \"toy.add_up\"" in capsys.readouterr().out
+    lost = write(folder / "b.ipynb", [RIGHT, 'check("mine.count_vowels", add_up)'], ["add_up"])
+    assert run(lost) == 1  # an exercise of a course's own, without its course.toml
+    assert "is the course.toml missing that came with the notebook?" in " ".join(capsys.readouterr().out.split())
     for ids, words in ((["toy.addup"], "toy.add_up"), (["toy.scale"], "an exercise that a.ipynb asks for")):
         with pytest.raises(InvalidValue, match=words):
             run(path, ids)

@@ -405,8 +405,9 @@ def test_folders(tmp_path: Path) -> None:
     folders = lesson_folders(tmp_path, tmp_path / "mine")
     assert list(folders) == ["01-toy", "02-b"]
     assert folders["02-b"] == tmp_path / "mine" / "solutions" / "02-b"
-    assert [list(chosen(folders, asked)) for asked in ([], ["toy"], ["solutions/02-b/"])] == [
+    assert [list(chosen(folders, asked)) for asked in ([], ["toy"], ["01"], ["solutions/02-b/"])] == [
         [*folders],
+        ["01-toy"],
         ["01-toy"],
         ["02-b"],
     ]

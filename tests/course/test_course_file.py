@@ -136,12 +136,15 @@ BAD = {
     "points for nobody": ('[points]\n"a.b" = 3', "points='a.b': expected one of "),
     "points of what is left out": (
         'leave_out = ["tokenization.decode"]\n[points]\n"tokenization.decode" = 3',
-        "points='tokenization.decode': expected one of tokenization.encode",
+        "points='tokenization.decode': expected an exercise that leave_out does not name",
     ),
     "no points": ('[points]\n"tokenization.decode" = 0', "points of tokenization.decode=0: expected a whole number"),
     "half a point": ('[points]\n"tokenization.decode" = 0.5', "points of tokenization.decode=0.5: expected a whole"),
     "a truth": ('[points]\n"tokenization.decode" = true', "points of tokenization.decode=True: expected a whole"),
-    "an unquoted id": ("[points]\ntokenization.decode = 3", "points='tokenization': expected one of "),
+    "an unquoted id": (
+        "[points]\ntokenization.decode = 3",
+        "points='tokenization': expected an id in quotes, which has a dot: \"tokenization.decode\" = 4",
+    ),
     "no table": ("points = 3", "points=3: expected a table"),
     "no file": ('exercises = ["mine/gone.py"]', "exercises='mine/gone.py': expected a file that is there"),
     "a file elsewhere": ('exercises = ["../gone.py"]', "exercises='../gone.py': expected a Python file in the folder"),

@@ -23,7 +23,10 @@ CALLS_ANOTHER = {"never_reads_the_caption"}  # it calls another exercise, which 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> DemoClass:
-    return make_demo_class(len(KINDS), tmp_path_factory.mktemp("demo") / "course", "00")
+    """Written into the folder of a course that leaves one of its exercises out."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "course.toml").write_text('leave_out = ["explore.tfidf"]\n', encoding="utf-8")
+    return make_demo_class(len(KINDS), folder / "course", "00")
 
 
 @pytest.fixture(scope="module")

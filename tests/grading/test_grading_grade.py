@@ -111,7 +111,7 @@ def test_what_cannot_be_graded_is_said_aloud_and_never_a_zero(
         assert "could not be read" in graded_text(course, student)
     assert "✗ renamed, 01-toy: needs manual grade: notebook='toy (1).ipynb': expected toy.ipynb" in first.stdout
     assert "11 submissions in " in first.stdout
-    assert "0 graded before, 4 with something" in first.stdout
+    assert "0 graded before, 4 with an exercise" in first.stdout
     assert "no secret" in first.stdout
     assert first.stderr == ""
 
@@ -146,7 +146,7 @@ def test_what_is_graded_and_unchanged_is_skipped(course: Folders, first: subproc
     again = run(course, "minidalle", "grade")
     assert again.returncode == 1  # what waits for a person waits still
     assert "11 submissions" in again.stdout
-    assert "10 graded before, 4 with something" in again.stdout
+    assert "10 graded before, 4 with an exercise" in again.stdout
     assert times(course) == before
     assert grades(course) == graded
     hand_in(course, "blank", book(course))
@@ -228,7 +228,7 @@ def test_stopped_in_the_middle_it_goes_on(tmp_path: Path, sent: signal.Signals, 
     assert times(course) == kept
     done = run(course, "minidalle", "grade", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f" s: {len(kept)} graded before, 0 with something" in done.stdout
+    assert f" s: {len(kept)} graded before, 0 with an exercise" in done.stdout
     assert all(auto(grades(course), f"student-{number}") == FULL for number in range(6))
     assert {name: at for name, at in times(course).items() if name in kept} == kept
 

@@ -74,17 +74,23 @@ def twice(id: str, **changes: object) -> Edit:
 REPAIRED: dict[str, tuple[Edit, str]] = {
     "deleted": (delete(CHECK), f"check cell {CHECK} was missing and was put back"),
     "twice": (twice(CHECK), f"check cell {CHECK} was there 2 times: once is enough"),
-    "edited": (lambda book: written(book, CHECK, "print(2.0)"), f"check cell {CHECK} was edited and was put back"),
-    "markdown": (lambda book: cell(book, CHECK).update(cell_type="markdown"), f"check cell {CHECK} was edited"),
-    "grade: false": (mark(CHECK, grade=False), f"check cell {CHECK}: grade had been changed, and put back"),
-    "points": (mark(CHECK, points=9000), f"check cell {CHECK}: points had been changed, and put back"),
-    "unlocked": (mark(CHECK, locked=False), f"check cell {CHECK}: locked had been changed"),
-    "a solution": (mark(CHECK, solution=True), f"check cell {CHECK}: solution had been changed"),
-    "checksum": (mark(CHECK, checksum="0" * 32), f"check cell {CHECK}: checksum had been changed"),
-    "grade_id": (mark(CHECK, grade_id="mine"), f"check cell {CHECK}: grade_id had been changed"),
+    "edited": (
+        lambda book: written(book, CHECK, "print(2.0)"),
+        f"check cell {CHECK} was not as released and was put back",
+    ),
+    "markdown": (
+        lambda book: cell(book, CHECK).update(cell_type="markdown"),
+        f"check cell {CHECK} was not as released",
+    ),
+    "grade: false": (mark(CHECK, grade=False), f"check cell {CHECK}: grade not as released, and put back"),
+    "points": (mark(CHECK, points=9000), f"check cell {CHECK}: points not as released, and put back"),
+    "unlocked": (mark(CHECK, locked=False), f"check cell {CHECK}: locked not as released"),
+    "a solution": (mark(CHECK, solution=True), f"check cell {CHECK}: solution not as released"),
+    "checksum": (mark(CHECK, checksum="0" * 32), f"check cell {CHECK}: checksum not as released"),
+    "grade_id": (mark(CHECK, grade_id="mine"), f"check cell {CHECK}: grade_id not as released"),
     "another's": (mark(CHECK, grade_id=f"{MERGE}-check"), f"check cell {CHECK} was missing and was put back"),
-    "a strange grade_id": (mark(CHECK, grade_id=["x"]), f"check cell {CHECK}: grade_id had been changed"),
-    "a task": (mark(CHECK, task=True), f"check cell {CHECK}: task had been changed"),
+    "a strange grade_id": (mark(CHECK, grade_id=["x"]), f"check cell {CHECK}: grade_id not as released"),
+    "a task": (mark(CHECK, task=True), f"check cell {CHECK}: task not as released"),
 }
 
 

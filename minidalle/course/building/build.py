@@ -7,7 +7,7 @@ that a second build changes no byte, and `drift` can compare.
 import difflib
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from minidalle.course.building.course_file import COURSE_FILE, Course
@@ -35,17 +35,22 @@ def lesson_folders(*roots: Path) -> dict[str, Path]:
 
 
 def chosen(folders: dict[str, Path], asked: Sequence[str]) -> dict[str, Path]:
-    """The lessons asked for, by their folder's name or their topic; all, if none is.
+    """The lessons asked for, by their folder's name, number or topic; all, if none is.
 
     Raises:
         InvalidValue: there is no such lesson.
     """
     names = [Path(name).name for name in asked]
     for name in names:
-        there = any(name in (folder, topic(folder)) for folder in folders)
+        there = any(name in called(folder) for folder in folders)
         known = f"one of {', '.join(folders)}" if folders else f"a lesson: {SOLUTIONS}/ has none here"
         require(there, "lesson", name, known)
-    return {name: folder for name, folder in folders.items() if not names or {name, topic(name)} & {*names}}
+    return {name: folder for name, folder in folders.items() if not names or called(name) & {*names}}
+
+
+def called(lesson: str) -> set[str]:
+    """All that a lesson may be called: "01-tokenization", "01" and "tokenization"."""
+    return {lesson, lesson.split("-")[0], topic(lesson)}
 
 
 def topic(lesson: str) -> str:
@@ -82,8 +87,24 @@ def build_lesson(folder: Path, course: Course, out: Path) -> list[Path]:
         if not (out / SOLUTIONS / name).exists() or not folder.samefile(out / SOLUTIONS / name):
             made.append(_write(out, Path(SOLUTIONS, name) / relative, path.read_bytes()))
     if any(exercise.id in course.own for exercise in exercises_of(lesson, course)):
-        made += _own_files(course, Path(LESSONS, name), out)
+        made += own_files(course, Path(LESSONS, name), out)
     return made
+
+
+def own_files(course: Course, lesson: Path, out: Path) -> list[Path]:
+    """Copy the course's own exercises beside a student's notebook, where `check` looks for them.
+
+    Args:
+        course: with exercises of its own.
+        lesson: the folder with the notebook, relative to `out`.
+        out: see `build_lesson`.
+
+    Returns:
+        The files that were made, relative to `out`.
+    """
+    assert course.folder is not None
+    names = (COURSE_FILE, *map(str, course.files))
+    return [_write(out, lesson / name, (course.folder / name).read_bytes()) for name in names]
 
 
 def drift(folders: dict[str, Path], course: Course, root: Path) -> dict[str, str]:
@@ -120,13 +141,6 @@ def _write(out: Path, relative: Path, content: bytes) -> Path:
         temporary.write_bytes(content)
         temporary.replace(path)
     return relative
-
-
-def _own_files(course: Course, lesson: Path, out: Path) -> Iterator[Path]:
-    """The course's own exercises beside the notebook, where `check` looks for them."""
-    assert course.folder is not None
-    for name in (COURSE_FILE, *map(str, course.files)):
-        yield _write(out, lesson / name, (course.folder / name).read_bytes())
 
 
 def _extras(folder: Path) -> list[Path]:

@@ -113,6 +113,9 @@ def _course(folder: Path, table: dict[str, Any]) -> Course:
     require(isinstance(points, dict), "points", points, 'a table: [points], then "lesson.function" = 4')
     exercises |= own
     for id, value in points.items():
+        inner = next(iter(value), "function") if isinstance(value, dict) else ""
+        require(not inner, "points", id, f'an id in quotes, which has a dot: "{id}.{inner}" = 4')
+        require(id not in left_out, "points", id, "an exercise that leave_out does not name")
         require(id in exercises, "points", id, suggestion(id, exercises))
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         require(whole, f"points of {id}", value, "a whole number, at least 1")

@@ -85,6 +85,8 @@ def examine(
 def _nearest(id: object, exercises: Mapping[str, Exercise]) -> str:
     names = {exercise.name: key for key, exercise in exercises.items()}
     near = difflib.get_close_matches(str(id), exercises, n=3)
+    foreign = not near and str(id).partition(".")[0] not in {exercise.lesson for exercise in exercises.values()}
     near = near or [names[name] for name in difflib.get_close_matches(str(id).rpartition(".")[2], names, n=3)]
-    found = " or ".join(f'"{key}"' for key in near)
-    return f"there is no {id!r}" + (f": did you mean {found}?" if found else "")
+    asks = ["did you mean " + " or ".join(f'"{key}"' for key in near)] if near else []
+    asks += ["is the course.toml missing that came with the notebook"] if foreign else []
+    return f"there is no {id!r}" + (f": {', or '.join(asks)}?" if asks else "")
